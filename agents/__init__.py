@@ -1,0 +1,1 @@
+"""One folder per concept: a pure decision and the thin Faust shell around it."""

@@ -1,0 +1,1 @@
+"""What travels: messages, units, errors, the one codec. No behavior lives here."""

@@ -1,0 +1,1 @@
+"""The log: topics, producer, consumer, request and reply, views, dead letters, replay."""

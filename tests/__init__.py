@@ -1,0 +1,1 @@
+"""Tests follow the promises P1 to P8, not the code."""
