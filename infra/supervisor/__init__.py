@@ -1,0 +1,1 @@
+"""Runs every component in its own process, watches over them and stops them in order."""

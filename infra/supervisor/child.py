@@ -1,0 +1,55 @@
+"""Starts a child in a process group of its own that does not outlive its parent."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO
+
+_PR_SET_PDEATHSIG = 1
+
+
+def start_child(
+    argv: Sequence[str], env: Mapping[str, str], output: int | IO[bytes]
+) -> "subprocess.Popen[bytes]":
+    """Start `argv` with stdout and stderr to `output`; call it from the main thread only.
+
+    On Linux the kernel kills the child when the thread that started it ends, even by kill -9.
+    """
+    return subprocess.Popen(
+        argv,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        process_group=0,
+        preexec_fn=die_with_parent(),  # noqa: PLW1509 (two system calls, no lock is taken)
+    )
+
+
+def die_with_parent() -> Callable[[], None] | None:
+    """What a new child must call first to be killed with its parent; None where unsupported."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    parent = os.getpid()
+
+    def bind() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # It died before the call above.
+            os._exit(1)
+
+    return bind
+
+
+def signal_group(pid: int, number: signal.Signals) -> None:
+    """Signal the whole group that `start_child` made; a group that is gone is left alone."""
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return
+    except PermissionError:
+        # macOS says so for a group of zombies.
+        return

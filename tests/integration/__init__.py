@@ -1,0 +1,1 @@
+"""Tests with real processes: Kafka, ClickHouse, workers, the supervisor."""
