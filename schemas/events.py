@@ -1,6 +1,6 @@
-"""What a viewer does and what a player measures: the events of `playback.events.v1` and `playback.bandwidth.v1`.
+"""What a viewer does and a player measures: `playback.events.v1` and `playback.bandwidth.v1`.
 
-Identity is (session_id, source, sequence). `at` is the client's clock; the order is the sequence's.
+Identity is (session_id, source, sequence). `at` is the client's clock; `sequence` gives the order.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Via = Literal["sdk", "cmcd", "edge", "ingest"]
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the gateway adds to an event: when and by which way it came, and facts of its session token."""
+    """What the gateway adds: when and which way the event came, and its token's facts."""
 
     received_at_ms: int
     via: Via

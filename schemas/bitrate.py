@@ -1,0 +1,46 @@
+"""Bitrate decisions: a ceiling for a session and why."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class BitrateFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the decision was made from."""
+
+    throughput_kbps: int | None = None
+    """The estimate, not one sample."""
+    throughput_samples: int = 0
+    buffer_length_ms: int | None = None
+    playing_bitrate_kbps: int | None = None
+    max_height: int = 0
+    plan_max_kbps: int = 0
+    ladder_kbps: tuple[int, ...] = ()
+
+
+class BitrateDecision(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="type",
+    tag="bitrate_decision",
+):
+    """The ceiling of a session from now on: `bitrate.decisions.v1`, published only on change."""
+
+    session_id: str
+    content_id: str = ""
+    version: int
+    """Counts up per session."""
+    ceiling_kbps: int | None
+    """Video and audio together; None: no ceiling."""
+    rendition_id: str | None = None
+    """The best rendition below the ceiling."""
+    height: int | None = None
+    reason: str
+    facts: BitrateFacts
+    policy_version: str
+    decided_at_ms: int
+    source_topic: str = ""
+    source_partition: int = 0
+    source_offset: int = 0

@@ -1,0 +1,391 @@
+"""The one registry of topics: names, keys, types, retention, their one writer and their readers.
+
+The topics on the broker, the AsyncAPI document and what analytics stores come from it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from schemas.accounts import Account, AccountEvent
+from schemas.bitrate import BitrateDecision
+from schemas.catalog import Title
+from schemas.delivery import LedgerEntry
+from schemas.envelope import Enrollment, Request
+from schemas.events import PlaybackEvent
+from schemas.licenses import LicenseDecision, WrappedKey
+from schemas.recommendations import Recommendations
+from schemas.sessions import Lease, Session, SessionControl
+from schemas.steering import SteeringDecision
+from schemas.watching import SessionSummary, Watch
+
+_HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 24 * _HOUR_MS
+_GIB: Final = 1 << 30
+
+
+class Family(StrEnum):
+    """Topics of one family have the same key space and so the same number of partitions."""
+
+    SESSION = "session"
+    ACCOUNT = "account"
+    PROFILE = "profile"
+    SINGLE = "single"
+    REPLIES = "replies"
+
+
+PARTITIONS: Final[dict[Family, int]] = {
+    Family.SESSION: 8,
+    Family.ACCOUNT: 8,
+    Family.PROFILE: 8,
+    Family.SINGLE: 1,
+    Family.REPLIES: 16,
+}
+"""Fixed per topic version: growing is a new version."""
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True):
+    """One topic. Retention None is for ever; both bounds hold where both are given."""
+
+    name: str
+    carries: str
+    key: str
+    value: Any
+    """The type of the value; `bytes` where it is sealed."""
+    family: Family
+    writer: str
+    readers: tuple[str, ...]
+    retention_ms: int | None
+    retention_bytes: int | None = None
+    """Per partition."""
+    is_compacted: bool = False
+    is_authenticated: bool = False
+    """Records carry a MAC under the state key: who can only write to Kafka forges none."""
+    is_recorded: bool = False
+    """Analytics stores every record as a decision, by its schema."""
+    has_dead_letters: bool = False
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions this version of the topic has."""
+        return PARTITIONS[self.family]
+
+    @property
+    def dead_letter(self) -> str:
+        """The topic that takes what could not be read or handled."""
+        return f"{self.name}.dead-letter"
+
+
+PLAYBACK_EVENTS: Final = Topic(
+    name="playback.events.v1",
+    carries="what viewers do: play, playing, pause, seek, buffering, heartbeat, stop, error",
+    key="session_id",
+    value=PlaybackEvent,
+    family=Family.SESSION,
+    writer="gateway",
+    readers=("fold", "analytics", "bitrate", "steering"),
+    retention_ms=7 * _DAY_MS,
+    retention_bytes=20 * _GIB,
+    has_dead_letters=True,
+)
+PLAYBACK_BANDWIDTH: Final = Topic(
+    name="playback.bandwidth.v1",
+    carries="throughput, latency and buffer, mostly per segment; high volume",
+    key="session_id",
+    value=PlaybackEvent,
+    family=Family.SESSION,
+    writer="gateway",
+    readers=("bitrate", "steering", "fold", "analytics"),
+    retention_ms=2 * _DAY_MS,
+    retention_bytes=20 * _GIB,
+    has_dead_letters=True,
+)
+SESSION_SUMMARIES: Final = Topic(
+    name="session.summaries.v1",
+    carries="the fold of a session: its QoE so far, versioned",
+    key="session_id",
+    value=SessionSummary,
+    family=Family.SESSION,
+    writer="fold",
+    readers=("analytics",),
+    retention_ms=7 * _DAY_MS,
+    has_dead_letters=True,
+)
+WATCHES: Final = Topic(
+    name="watches.v1",
+    carries="a profile started, progressed in, completed or abandoned a content",
+    key="profile_id",
+    value=Watch,
+    family=Family.PROFILE,
+    writer="fold",
+    readers=("recommendation", "analytics"),
+    retention_ms=30 * _DAY_MS,
+    is_recorded=True,
+    has_dead_letters=True,
+)
+ACCOUNT_REQUESTS: Final = Topic(
+    name="account.requests.v1",
+    carries="commands to the account agent; passwords only sealed to its key",
+    key="account_id",
+    value=Request,
+    family=Family.ACCOUNT,
+    writer="gateway",
+    readers=("account",),
+    retention_ms=_HOUR_MS,
+    has_dead_letters=True,
+)
+ACCOUNT_EVENTS: Final = Topic(
+    name="account.events.v1",
+    carries="what happened to an account, without personal fields",
+    key="account_id",
+    value=AccountEvent,
+    family=Family.ACCOUNT,
+    writer="account",
+    readers=("analytics",),
+    retention_ms=None,
+    is_recorded=True,
+    has_dead_letters=True,
+)
+ACCOUNTS: Final = Topic(
+    name="accounts.v1",
+    carries="the state of an account; credentials sealed to their owner",
+    key="account_id",
+    value=Account,
+    family=Family.ACCOUNT,
+    writer="account",
+    readers=("account", "license"),
+    retention_ms=None,
+    is_compacted=True,
+    is_authenticated=True,
+)
+LICENSE_REQUESTS: Final = Topic(
+    name="license.requests.v1",
+    carries="open, extend and end sessions; licenses; devices",
+    key="account_id",
+    value=Request,
+    family=Family.ACCOUNT,
+    writer="gateway",
+    readers=("license",),
+    retention_ms=_HOUR_MS,
+    has_dead_letters=True,
+)
+LICENSE_DECISIONS: Final = Topic(
+    name="license.decisions.v1",
+    carries="granted or denied, why, every fact used; slot ledger and audit chain; never a key",
+    key="account_id",
+    value=LicenseDecision,
+    family=Family.ACCOUNT,
+    writer="license",
+    readers=("license", "analytics"),
+    retention_ms=400 * _DAY_MS,
+    is_authenticated=True,
+    is_recorded=True,
+    has_dead_letters=True,
+)
+SESSIONS: Final = Topic(
+    name="sessions.v1",
+    carries="opened and ended sessions, and what they may play",
+    key="session_id",
+    value=Session,
+    family=Family.SESSION,
+    writer="license",
+    readers=("license", "bitrate", "analytics"),
+    retention_ms=30 * _DAY_MS,
+    is_authenticated=True,
+    is_recorded=True,
+    has_dead_letters=True,
+)
+SESSION_LEASES: Final = Topic(
+    name="session.leases.v1",
+    carries="the session is alive",
+    key="account_id",
+    value=Lease,
+    family=Family.ACCOUNT,
+    writer="gateway",
+    readers=("license",),
+    retention_ms=_HOUR_MS,
+    has_dead_letters=True,
+)
+SESSION_CONTROL: Final = Topic(
+    name="session.control.v1",
+    carries="sessions that gateways and edges refuse",
+    key="session_id",
+    value=SessionControl,
+    family=Family.SESSION,
+    writer="license",
+    readers=("gateway",),
+    retention_ms=2 * _DAY_MS,
+    is_authenticated=True,
+)
+KEY_REQUESTS: Final = Topic(
+    name="key.requests.v1",
+    carries="a packager asks for a content's keys",
+    key="content_id",
+    value=Request,
+    family=Family.SINGLE,
+    writer="packager",
+    readers=("license",),
+    retention_ms=_HOUR_MS,
+    has_dead_letters=True,
+)
+CONTENT_KEYS: Final = Topic(
+    name="content.keys.v1",
+    carries="content keys, only wrapped",
+    key="key_id",
+    value=WrappedKey,
+    family=Family.SINGLE,
+    writer="license",
+    readers=("license",),
+    retention_ms=None,
+    is_compacted=True,
+    is_authenticated=True,
+)
+BITRATE_DECISIONS: Final = Topic(
+    name="bitrate.decisions.v1",
+    carries="a session's ceiling, the rendition below it, and why; only on change",
+    key="session_id",
+    value=BitrateDecision,
+    family=Family.SESSION,
+    writer="bitrate",
+    readers=("gateway", "analytics", "bitrate"),
+    retention_ms=30 * _DAY_MS,
+    is_recorded=True,
+    has_dead_letters=True,
+)
+RECOMMENDATION_REQUESTS: Final = Topic(
+    name="recommendation.requests.v1",
+    carries="a profile's rows or resume point are asked for",
+    key="profile_id",
+    value=Request,
+    family=Family.PROFILE,
+    writer="gateway",
+    readers=("recommendation",),
+    retention_ms=_HOUR_MS,
+    has_dead_letters=True,
+)
+RECOMMENDATION_UPDATES: Final = Topic(
+    name="recommendation.updates.v1",
+    carries="a profile's ranked titles, after each change",
+    key="profile_id",
+    value=Recommendations,
+    family=Family.PROFILE,
+    writer="recommendation",
+    readers=("gateway",),
+    retention_ms=None,
+    is_compacted=True,
+)
+RECOMMENDATIONS_SERVED: Final = Topic(
+    name="recommendations.served.v1",
+    carries="the rows that were answered",
+    key="profile_id",
+    value=Recommendations,
+    family=Family.PROFILE,
+    writer="recommendation",
+    readers=("analytics",),
+    retention_ms=7 * _DAY_MS,
+    is_recorded=True,
+    has_dead_letters=True,
+)
+STEERING_DECISIONS: Final = Topic(
+    name="steering.decisions.v1",
+    carries="the order of CDNs per cohort, and why; only on change",
+    key="cohort",
+    value=SteeringDecision,
+    family=Family.SINGLE,
+    writer="steering",
+    readers=("gateway", "analytics"),
+    retention_ms=30 * _DAY_MS,
+    is_recorded=True,
+    has_dead_letters=True,
+)
+CATALOG_REQUESTS: Final = Topic(
+    name="catalog.requests.v1",
+    carries="titles to store or remove",
+    key="content_id",
+    value=Request,
+    family=Family.SINGLE,
+    writer="gateway",
+    readers=("catalog",),
+    retention_ms=_HOUR_MS,
+    has_dead_letters=True,
+)
+CATALOG_TITLES: Final = Topic(
+    name="catalog.titles.v1",
+    carries="titles, renditions and where they are stored",
+    key="content_id",
+    value=Title,
+    family=Family.SINGLE,
+    writer="catalog",
+    readers=("catalog", "license", "bitrate", "recommendation", "gateway", "analytics"),
+    retention_ms=None,
+    is_compacted=True,
+    is_authenticated=True,
+    is_recorded=True,
+)
+SIGNING_KEYS: Final = Topic(
+    name="signing.keys.v1",
+    carries="public keys of components, signed by the deployment's root",
+    key="key_id",
+    value=Enrollment,
+    family=Family.SINGLE,
+    writer="operator",
+    readers=("gateway", "account", "license", "recommendation", "catalog"),
+    retention_ms=None,
+    is_compacted=True,
+)
+GATEWAY_REPLIES: Final = Topic(
+    name="gateway.replies.v1",
+    carries="sealed answers to requests",
+    key="request_id",
+    value=bytes,
+    family=Family.REPLIES,
+    writer="agents",
+    readers=("gateway",),
+    retention_ms=600_000,
+)
+GATEWAY_LEDGER: Final = Topic(
+    name="gateway.ledger.v1",
+    carries="accepted, refused, unavailable and shed events per minute and topic",
+    key="gateway",
+    value=LedgerEntry,
+    family=Family.SINGLE,
+    writer="gateway",
+    readers=("analytics",),
+    retention_ms=30 * _DAY_MS,
+    is_recorded=True,
+    has_dead_letters=True,
+)
+
+TOPICS: Final[tuple[Topic, ...]] = (
+    PLAYBACK_EVENTS,
+    PLAYBACK_BANDWIDTH,
+    SESSION_SUMMARIES,
+    WATCHES,
+    ACCOUNT_REQUESTS,
+    ACCOUNT_EVENTS,
+    ACCOUNTS,
+    LICENSE_REQUESTS,
+    LICENSE_DECISIONS,
+    SESSIONS,
+    SESSION_LEASES,
+    SESSION_CONTROL,
+    KEY_REQUESTS,
+    CONTENT_KEYS,
+    BITRATE_DECISIONS,
+    RECOMMENDATION_REQUESTS,
+    RECOMMENDATION_UPDATES,
+    RECOMMENDATIONS_SERVED,
+    STEERING_DECISIONS,
+    CATALOG_REQUESTS,
+    CATALOG_TITLES,
+    SIGNING_KEYS,
+    GATEWAY_REPLIES,
+    GATEWAY_LEDGER,
+)
+
+BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}
+
+DEAD_LETTER_RETENTION_MS: Final = 30 * _DAY_MS
