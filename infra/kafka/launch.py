@@ -1,11 +1,12 @@
 """Prepares the embedded broker's folder and says how to start it and whether it answers."""
 
+import hashlib
 import os
 import secrets
 import shutil
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -37,6 +38,7 @@ class KafkaLaunch(msgspec.Struct, frozen=True, kw_only=True):
     env: Mapping[str, str]
     port: int
     controller_port: int
+    aot_cache: Path
 
     @property
     def bootstrap(self) -> str:
@@ -51,14 +53,18 @@ def prepare(
     *,
     runtime: Path | None = None,
     on_progress: Progress | None = None,
+    options: Sequence[str] = (),
 ) -> KafkaLaunch:
     """Make `home`/kafka ready and return how to start the broker; port 0 picks a free one.
 
-    `runtime` (default `home`/runtime) keeps what was downloaded. Blocks: up to half a minute at
-    the first start, 0.2 s later. Raises KafkaSetupError when the jars cannot be had.
+    `runtime` (default `home`/runtime) keeps what was downloaded; `options` go to Java. Blocks: up
+    to half a minute at the first start, 0.2 s later. Raises KafkaSetupError when the jars cannot
+    be had.
     """
+    home = home.absolute()
     folder = home / "kafka"
-    class_path = provide_jars(runtime or home / "runtime", JAVA_HOME, on_progress)
+    runtime = (runtime or home / "runtime").absolute()
+    class_path = provide_jars(runtime, JAVA_HOME, on_progress)
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     controller_port = free_port()
@@ -70,6 +76,10 @@ def prepare(
         "-cp",
         class_path,
     )
+    aot_cache = runtime / f"kafka-{_digest(class_path)}.aot"
+    if aot_cache.is_file():
+        # Stubs that this processor compiles differently are reported and harmless.
+        options = (*options, f"-XX:AOTCache={aot_cache}", "-Xlog:aot*=error")
     if not (folder / "data").is_dir():
         _format(folder, java)
     properties = folder / "server.properties"
@@ -80,8 +90,9 @@ def prepare(
         encoding="utf-8",
     )
     return KafkaLaunch(
-        argv=(*java, "kafka.Kafka", str(properties)),
+        argv=(java[0], *options, *java[1:], "kafka.Kafka", str(properties)),
         env=_environment(),
+        aot_cache=aot_cache,
         port=port,
         controller_port=controller_port,
     )
@@ -118,6 +129,13 @@ def _format(folder: Path, java: tuple[str, ...]) -> None:
         raise KafkaSetupError(f"Kafka's log folder could not be formatted: {result.stderr[-500:]}")
     properties.unlink()
     fresh.rename(folder / "data")
+
+
+def _digest(class_path: str) -> str:
+    """Java takes an ahead-of-time cache only with the Java, options and class path it knows."""
+    release = (JAVA_HOME / "release").read_text(encoding="utf-8")
+    facts = "\n".join((release, *JAVA_OPTIONS, class_path))
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
 def _environment() -> dict[str, str]:
