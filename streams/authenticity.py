@@ -16,7 +16,7 @@ MAC_HEADER = "mac"
 
 
 def record_mac(state_key: SecretBytes, topic: str, key: str, value: bytes | None) -> bytes:
-    """HMAC-SHA256 over topic, key and value, each with its length, so that none runs into another."""
+    """HMAC-SHA256 over topic, key and value, each with its length before it."""
     digest = hmac.new(state_key.reveal(), digestmod=sha256)
     for part in (topic.encode(), key.encode(), value if value is not None else b"\x00tombstone"):
         digest.update(len(part).to_bytes(4, "big"))

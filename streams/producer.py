@@ -90,7 +90,7 @@ def partition_of(key: str, partitions: int) -> int:
 
     Remembered, because the hash is computed in Python: 20 µs for a session id.
     """
-    return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+    return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 
 class Publisher:

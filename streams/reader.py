@@ -16,12 +16,18 @@ from streams.topics import Topic
 class RawRecord(Protocol):
     """What aiokafka and Faust both give of a record."""
 
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    @property
+    def partition(self) -> int: ...  # noqa: D102 - Kafka's own words
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102 - Unix ms
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]] | None: ...  # noqa: D102
 
 
 class RecordReader:

@@ -1,4 +1,4 @@
-"""Tokens: EdDSA JWTs (RFC 7519, 8037), signed by an enrolled key and checked against the directory."""
+"""Tokens: EdDSA JWTs (RFC 7519, 8037), signed by an enrolled key, checked by the directory."""
 
 from __future__ import annotations
 
