@@ -56,6 +56,14 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     refresh_token: str = ""
     reset_token: str = ""
 
+    def __repr__(self) -> str:
+        return "Credentials(***)"
+
+
+def credentials_info(account_id: str) -> bytes:
+    """The context that `Credentials` are sealed to, so that they count for no other account."""
+    return f"playhead credentials v1 {account_id}".encode()
+
 
 class SignUp(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="sign_up"):
     """Create the account of the sealed address."""

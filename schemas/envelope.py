@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-Role = Literal["gateway", "packager", "account", "license", "recommendation", "catalog"]
+Role = Literal["gateway", "packager", "account", "license", "recommendation", "catalog", "operator"]
+"""`operator` signs admin tokens; the others ask, answer, or sign viewers' tokens."""
 
 
 class Enrollment(msgspec.Struct, frozen=True, kw_only=True):

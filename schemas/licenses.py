@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from schemas.catalog import ContentId, KeyId, Tier
+from schemas.sessions import Session
 
 DenialReason = Literal[
     "subscription",
@@ -47,6 +48,8 @@ class DecisionFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     device_limit: int = 0
     stream_count: int = 0
     stream_limit: int = 0
+    running_session_ids: tuple[str, ...] = ()
+    """Those that hold the account's slots; the viewer may stop one."""
     title_version: int = 0
     account_version: int = 0
     max_height: int = 0
@@ -67,7 +70,8 @@ class LicenseDecision(
 
     decision_id: str
     request_id: str
-    action: Literal["open", "extend", "end", "license", "remove_device", "lapse"]
+    action: Literal["open", "extend", "end", "license", "remove_device", "lapse", "resume"]
+    """`lapse`: idle too long, ended; `resume`: traffic after its slot lapsed asks for it again."""
     outcome: Literal["granted", "denied"]
     reason: str
     """`ok`, or a DenialReason."""
@@ -85,6 +89,8 @@ class LicenseDecision(
     source_partition: int
     source_offset: int
     """The request's place in the log: a request applied once is not applied again."""
+    session: Session | None = None
+    """What was opened or extended: with it the ledger is rebuilt from decisions alone."""
     previous: str = ""
     canary: bool = False
 
