@@ -189,7 +189,7 @@ _EVENTS: dict[str, _Builder] = {
     "pc": _interaction("player_collapse"),
     "pe": _interaction("player_expand"),
     "pr": lambda report, head: Interaction(
-        **head, name="playback_rate", value=str(report.playback_rate or "")
+        **head, name="playback_rate", value=str(report.playback_rate)
     ),
     "sk": _interaction("skip"),
     "um": _interaction("unmute"),

@@ -1,0 +1,1 @@
+"""What players fetch by themselves, assembled per viewer: manifests and content steering."""
