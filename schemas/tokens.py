@@ -1,71 +1,89 @@
-"""What tokens say, and how the two opaque ones are written.
+"""What tokens say, and how refresh and reset tokens name their account.
 
-Access, session and administration tokens are EdDSA JWTs (`streams.tokens`); `SessionClaims` stand
-in `schemas.sessions`. Refresh and reset tokens are opaque to everyone but the account agent, except
-for the account id that they start with: the gateway keys the request by it.
+Session tokens: `schemas.sessions.SessionClaims`.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+import base64
+import binascii
+from typing import Final, Literal
+from uuid import UUID
 
 import msgspec
 
-ACCESS_TYP: Final = "at+jwt"
-SESSION_TYP: Final = "session+jwt"
-ADMIN_TYP: Final = "admin+jwt"
+from schemas.errors import InvalidMessageError
+from schemas.ids import base64url
 
 ISSUER: Final = "playhead"
 AUDIENCE: Final = "playhead"
-ADMIN_AUDIENCE: Final = "playhead-admin"
+ACCESS_TYP: Final = "at+jwt"
+"""RFC 9068; signed by role `account`."""
+SESSION_TYP: Final = "session+jwt"
+"""Signed by role `license`."""
+ADMIN_TYP: Final = "admin+jwt"
+"""Signed by role `operator`."""
+ACCESS_TOKEN_S: Final = 900
+OPAQUE_TOKEN_CHARACTERS_MAX: Final = 256
 
 AdminRole = Literal["operator", "catalog", "billing", "edge", "ingest"]
-ADMIN_ROLES: Final[tuple[AdminRole, ...]] = get_args(AdminRole)
-
-_ACCOUNT_ID_CHARS: Final = 36
 
 
-class AccessClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An access token's payload: who signed in, and how new the account is."""
+class AccessClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is signed in. `typ` is checked as a claim too: no other token decodes as this."""
 
     iss: str
     aud: str
-    jti: str
-    iat: int
-    exp: int
-    """Seconds, as RFC 7519 has them; at most 15 min after `iat`."""
     sub: str
     """The account id."""
-    version: int = 0
-    """The account's version when the token was issued: agents wait until they have seen it."""
-    family: str = ""
-    """The refresh-token family, which signing out here ends."""
-
-
-class AdminClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The payload of a token for people and machines that are no viewers."""
-
-    iss: str
-    aud: str
     jti: str
     iat: int
     exp: int
+    """Seconds, as RFC 7519 has them."""
+    ver: int
+    """The account's version at sign-in: who decides waits until it has seen it."""
+    fam: str = ""
+    """The refresh-token family, for signing out here only."""
+    typ: Literal["access"] = "access"
+
+
+class AdminClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """A person or machine that is not a viewer."""
+
+    iss: str
+    aud: str
     sub: str
-    """Who has it, for the log."""
+    """Who it was made for, as the operator named them."""
+    jti: str
+    iat: int
+    exp: int
     role: AdminRole
+    typ: Literal["admin"] = "admin"
 
 
-def write_opaque_token(account_id: str, secret: str) -> str:
-    """A refresh or reset token: the account id, a dot, and what only the account agent knows."""
-    return f"{account_id}.{secret}"
+def opaque_token(account_id: str, secret: bytes) -> str:
+    """A refresh or reset token: the account, so that its request can be keyed, and a secret."""
+    return base64url(UUID(account_id).bytes + secret)
 
 
-def account_of_opaque_token(token: str) -> str | None:
-    """The account id that a refresh or reset token starts with; None where it is none."""
-    account_id, dot, secret = token.partition(".")
-    return account_id if dot and secret and len(account_id) == _ACCOUNT_ID_CHARS else None
+def account_of_token(token: str) -> str:
+    """The account that a refresh or reset token names; proves nothing.
+
+    Raises InvalidMessageError (reason `token`) where the text cannot be one.
+    """
+    return str(UUID(bytes=opaque_token_bytes(token)[:16]))
 
 
-def credentials_info(account_id: str) -> bytes:
-    """The context that `schemas.accounts.Credentials` are sealed to (HPKE `info`)."""
-    return f"playhead credentials v1 {account_id}".encode()
+def opaque_token_bytes(token: str) -> bytes:
+    """Account id (16 bytes) and secret of a refresh or reset token."""
+    if len(token) > OPAQUE_TOKEN_CHARACTERS_MAX:
+        raise InvalidMessageError("token", "too long")
+    try:
+        value = base64.b64decode(
+            token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True
+        )
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise InvalidMessageError("token", "not base64url") from error
+    if len(value) < 48:
+        raise InvalidMessageError("token", "too short")
+    return value
