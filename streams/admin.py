@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streams.broker import Broker
 from streams.topics import DEAD_LETTER_RETENTION_MS, TOPICS, Topic
-
-
-class TopicPlan(dict[str, NewTopic]):
-    """Physical name to what is to be made."""
 
 
 def topic_config(topic: Topic) -> dict[str, str]:
@@ -28,10 +26,12 @@ def topic_config(topic: Topic) -> dict[str, str]:
     return config
 
 
-def planned_topics(broker: Broker, *, replication: int = 1) -> TopicPlan:
-    """Every topic of the registry, with its dead-letter topic where it has one."""
-    plan = TopicPlan()
-    for topic in TOPICS:
+def planned_topics(
+    broker: Broker, *, topics: Iterable[Topic] = TOPICS, replication: int = 1
+) -> dict[str, NewTopic]:
+    """The registry's topics, each with its dead-letter topic where it has one."""
+    plan: dict[str, NewTopic] = {}
+    for topic in topics:
         plan[broker.physical(topic.name)] = _new_topic(
             broker.physical(topic.name), topic, topic_config(topic), replication
         )
@@ -54,12 +54,18 @@ def _new_topic(name: str, topic: Topic, config: dict[str, str], replication: int
     )
 
 
-async def apply_topics(broker: Broker, *, replication: int = 1, dry_run: bool = False) -> list[str]:
+async def apply_topics(
+    broker: Broker,
+    *,
+    topics: Iterable[Topic] = TOPICS,
+    replication: int = 1,
+    dry_run: bool = False,
+) -> list[str]:
     """Make what is missing and set what differs; returns the names of the topics made."""
     admin = AIOKafkaAdminClient(**broker.client_options(), request_timeout_ms=20_000)
     await admin.start()
     try:
-        plan = planned_topics(broker, replication=replication)
+        plan = planned_topics(broker, topics=topics, replication=replication)
         existing = set(await admin.list_topics())
         missing = [new for name, new in plan.items() if name not in existing]
         if not dry_run and missing:

@@ -188,6 +188,17 @@ class Publisher:
         assert delivery.receipt is not None
         return delivery.receipt
 
+    async def is_reachable(self, *, timeout_ms: int = 1_000) -> bool:
+        """Whether a broker answers now."""
+        if self._producer is None:
+            return False
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self._producer.client.fetch_all_metadata()
+        except (KafkaError, TimeoutError):
+            return False
+        return True
+
     async def _wait(self, delivery: _Delivery) -> None:
         try:
             async with asyncio.timeout(self._timeout_ms / 1000):

@@ -163,7 +163,8 @@ class Asker:
             raise NoAnswerError(f"no answer on {topic.name} within {deadline_ms} ms") from error
         finally:
             del self._open[wire_id]
-        reply = _answer_decoder(answer).decode(sealed)
+        wanted: Any = answer
+        reply = _answer_decoder(wanted).decode(sealed)
         if isinstance(reply, Refused):
             raise RefusedError(reply)
         answered: A = reply

@@ -1,0 +1,165 @@
+"""One worker process: one agent, one Faust app, one consumer group."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import faust
+import mode
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from agents.shell import Agent
+from streams.broker import Broker
+from streams.clock import Clock
+from streams.producer import Publisher
+
+log = logging.getLogger(__name__)
+
+HALT_EXIT_CODE = 70
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPlan:
+    """What a worker process is told."""
+
+    name: str
+    broker: Broker
+    data_folder: Path
+    """For tables; kept over restarts, one per worker."""
+    announce: Path
+    """Where port and process id are written once it is ready."""
+    instance: str = "1"
+
+
+def halt(error: BaseException) -> None:
+    """End at once: state may be ahead of the log, and a restart reads it again from there."""
+    log.critical("worker halts: %s: %s", type(error).__name__, error)
+    logging.shutdown()
+    os._exit(HALT_EXIT_CODE)
+
+
+def faust_app(plan: WorkerPlan) -> faust.App:
+    """The Faust app of a worker, every option that matters written out."""
+    broker, folder = plan.broker, plan.data_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    app = faust.App(
+        broker.physical(plan.name),
+        broker=[f"aiokafka://{address}" for address in broker.bootstrap.split(",")],
+        broker_credentials=None,
+        store="rocksdb://",
+        datadir=str(folder),
+        # A killed worker's partitions come back to it at once instead of after the time-out.
+        consumer_group_instance_id=f"{broker.physical(plan.name)}-{plan.instance}",
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=2.0,
+        broker_request_timeout=30.0,
+        broker_commit_interval=0.5,
+        broker_max_poll_records=2000,
+        stream_buffer_maxsize=512,
+        consumer_auto_offset_reset="earliest",
+        producer_acks=-1,
+        producer_linger=0.0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        autodiscover=False,
+        web_enabled=False,
+        web_bind="127.0.0.1",
+        agent_supervisor=mode.CrashingSupervisor,
+        reply_create_topic=False,
+    )
+    app.finalize()
+    return app
+
+
+async def run_worker(
+    plan: WorkerPlan,
+    agent: Agent,
+    publisher: Publisher,
+    registry: CollectorRegistry,
+    clock: Clock,
+) -> None:
+    """Run until SIGTERM or SIGINT; raises what kept the agent from starting."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    app = faust_app(plan)
+    await agent.start()
+    agent.attach(app)
+    await app.start()
+    crash = asyncio.create_task(_watch(app))
+    try:
+        async with _status_server(plan, lambda: app.started, registry, publisher, clock):
+            log.info("worker %s is ready", plan.name)
+            await stopping.wait()
+    finally:
+        crash.cancel()
+        await app.stop()
+        await agent.stop()
+
+
+async def _watch(app: faust.App) -> None:
+    """Halt when Faust has crashed: it would stand still with its partitions held."""
+    while not app.crashed:  # noqa: ASYNC110 - mode offers nothing to wait for
+        await asyncio.sleep(0.2)
+    halt(app.crash_reason or RuntimeError("Faust crashed"))
+
+
+@contextlib.asynccontextmanager
+async def _status_server(
+    plan: WorkerPlan,
+    is_started: Callable[[], bool],
+    registry: CollectorRegistry,
+    publisher: Publisher,
+    clock: Clock,
+) -> AsyncIterator[None]:
+    """/livez, /readyz and /metrics on a free loopback port, told in the announce file."""
+
+    async def livez(_: web.Request) -> web.Response:
+        return web.Response(text="alive\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        if not is_started():
+            return web.Response(status=503, text="Faust has not started\n")
+        if not await publisher.is_reachable():
+            return web.Response(status=503, text="Kafka does not answer\n")
+        return web.Response(text="ready\n")
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    app = web.Application()
+    app.router.add_get("/livez", livez)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        announce(plan.announce, host="127.0.0.1", port=port)
+        yield
+    finally:
+        await runner.cleanup()
+        plan.announce.unlink(missing_ok=True)
+
+
+def announce(path: Path, *, host: str, port: int) -> None:
+    """Tell the supervisor where this process listens; the file is never half written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.new")
+    temporary.write_text(json.dumps({"host": host, "port": port, "pid": os.getpid()}))
+    temporary.rename(path)

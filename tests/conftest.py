@@ -1,0 +1,24 @@
+"""Fixtures only; nothing is imported from here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from streams.broker import Broker
+from tests.integration import broker as kafka_support
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kafka_support.Broker]:
+    """One real broker for the whole run; tests that kill brokers start their own."""
+    with kafka_support.running_kafka(tmp_path_factory.mktemp("kafka")) as running:
+        yield running
+
+
+@pytest.fixture
+def broker(kafka: kafka_support.Broker) -> Broker:
+    """The broker under a namespace of this test's own."""
+    return Broker(bootstrap=kafka.bootstrap, namespace=f"t{secrets.token_hex(4)}")
