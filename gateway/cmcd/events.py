@@ -106,6 +106,11 @@ def _custom(report: CmcdReport, head: _Head) -> PlaybackEvent:
     return Interaction(**head, name=(report.custom_event or "custom")[:128])
 
 
+def _playback_rate(report: CmcdReport, head: _Head) -> PlaybackEvent:
+    value = "" if report.playback_rate is None else str(report.playback_rate)
+    return Interaction(**head, name="playback_rate", value=value)
+
+
 def _interaction(name: str) -> _Builder:
     return lambda _report, head: Interaction(**head, name=name)
 
@@ -188,9 +193,7 @@ _EVENTS: dict[str, _Builder] = {
     "m": _interaction("mute"),
     "pc": _interaction("player_collapse"),
     "pe": _interaction("player_expand"),
-    "pr": lambda report, head: Interaction(
-        **head, name="playback_rate", value=str(report.playback_rate)
-    ),
+    "pr": _playback_rate,
     "sk": _interaction("skip"),
     "um": _interaction("unmute"),
 }

@@ -21,7 +21,7 @@ def fill(template: str, viewer: Viewer) -> str:
 
 
 def printable(text: str) -> str:
-    """A label as both XML and HLS can hold it: no control character, no half of a pair, no blank."""
+    """A label as XML and HLS can hold it: no control character, no surrogate, no blank of ours."""
     return "".join(character for character in text if character.isprintable())
 
 
