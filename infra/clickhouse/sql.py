@@ -1,0 +1,129 @@
+"""Just enough of ClickHouse's lexer to see what a statement is, and where an INSERT's data begins.
+
+Nothing here raises, whatever the bytes are, and the time is linear in their number: the text comes from anyone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+# An unterminated string or comment reaches to the end of the text, and possessive quantifiers keep the match linear:
+# otherwise a megabyte of quotes would be scanned once per quote.
+_TOKEN: Final = re.compile(
+    rb"""(?P<space>\s++|--[^\n]*+|\#[!\ ][^\n]*+|/\*(?:.*?\*/|.*+))"""
+    rb"""|'(?:[^'\\]|\\.|'')*+(?:'|\\?\Z)"""
+    rb"""|`(?:[^`\\]|\\.|``)*+(?:`|\\?\Z)"""
+    rb"""|"(?:[^"\\]|\\.|"")*+(?:"|\\?\Z)"""
+    rb"""|[A-Za-z_][A-Za-z0-9_]*+|[0-9][0-9A-Za-z_.]*+|.""",
+    re.DOTALL,
+)
+_NAME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9_]*\Z")
+_OPENING: Final = frozenset((b"(", b"[", b"{"))
+_CLOSING: Final = frozenset((b")", b"]", b"}"))
+_NOT_INLINE_DATA: Final = frozenset((b"SELECT", b"WATCH", b"VALUES", b"WITH"))
+
+
+class Token(msgspec.Struct, frozen=True):
+    """One significant token; `depth` counts the brackets open after it."""
+
+    start: int
+    end: int
+    depth: int
+    text: bytes
+
+    @property
+    def word(self) -> bytes:
+        return self.text.upper()
+
+
+class InsertText(msgspec.Struct, frozen=True, kw_only=True):
+    """`INSERT ... FORMAT f` cut in its parts: head without FORMAT, format, and where the data begins."""
+
+    head: bytes
+    format_name: str
+    data_offset: int
+
+
+def tokens(sql: bytes) -> Iterator[Token]:
+    """The tokens that are neither space nor comment, in order."""
+    depth = position = 0
+    while position < len(sql):
+        match = _TOKEN.match(sql, position)
+        assert match is not None, "the last alternative takes any byte"
+        start, position = position, match.end()
+        if match.lastgroup == "space":
+            continue
+        text = match.group()
+        if text in _OPENING:
+            depth += 1
+        elif text in _CLOSING:
+            depth = max(0, depth - 1)
+        yield Token(start, position, depth, text)
+
+
+def leading_words(sql: bytes, count: int) -> list[bytes]:
+    """The first `count` tokens in capitals, opening brackets left out."""
+    words: list[bytes] = []
+    for token in tokens(sql):
+        if token.text == b"(":
+            continue
+        words.append(token.word)
+        if len(words) == count:
+            break
+    return words
+
+
+def split_insert(sql: bytes, head_bytes_max: int) -> InsertText | None:
+    """Cuts `INSERT ... FORMAT f <data>`; None for any other statement, and for an INSERT that brings no data with it."""
+    head_end = -1
+    for number, token in enumerate(tokens(sql[:head_bytes_max])):
+        if number == 0:
+            if token.word != b"INSERT":
+                return None
+        elif token.depth > 0:
+            continue
+        elif head_end >= 0:
+            if _NAME.match(token.text) is None:
+                return None
+            return InsertText(
+                head=sql[:head_end],
+                format_name=token.text.decode("ascii"),
+                data_offset=token.end + _separator_length(sql[token.end : token.end + 2]),
+            )
+        elif token.word in _NOT_INLINE_DATA:
+            return None
+        elif token.word == b"FORMAT":
+            head_end = token.start
+    return None
+
+
+def _separator_length(following: bytes) -> int:
+    """One separator stands between the format's name and the data: more would be eaten from binary formats."""
+    if following == b"\r\n":
+        return 2
+    return 1 if following[:1] in (b"\n", b" ", b";", b"\t") else 0
+
+
+def output_format(sql: bytes) -> str | None:
+    """The name after the last FORMAT outside brackets, None where the statement names none."""
+    previous = b""
+    found: str | None = None
+    for token in tokens(sql):
+        if token.depth == 0 and previous == b"FORMAT" and _NAME.match(token.text):
+            found = token.text.decode("ascii")
+        previous = token.word
+    return found
+
+
+def quoted(text: str) -> str:
+    """A ClickHouse string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def quoted_name(text: str) -> str:
+    """A ClickHouse identifier in backquotes."""
+    return "`" + text.replace("\\", "\\\\").replace("`", "\\`") + "`"

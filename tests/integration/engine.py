@@ -1,0 +1,68 @@
+"""Starts the real engine process for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from infra.clickhouse.launch import plan_launch, wait_announced, wait_ready, writer_password
+
+STOP_SECONDS_MAX = 5.0
+
+
+class RunningClickHouse(msgspec.Struct, kw_only=True):
+    """A running engine. `process` is the test's to kill; `home` can be started again."""
+
+    home: Path
+    host: str
+    port: int
+    writer_password: str
+    process: asyncio.subprocess.Process
+
+    async def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
+        """Ends the process; returns its exit status. Ended already: the same."""
+        if self.process.returncode is None:
+            self.process.send_signal(with_signal)
+        return await asyncio.wait_for(self.process.wait(), STOP_SECONDS_MAX)
+
+
+async def start_clickhouse(
+    home: Path, port: int = 0, database: str = "playhead"
+) -> RunningClickHouse:
+    """Starts the engine on HOME/clickhouse and waits until it answers queries; its log is HOME/logs/clickhouse.log."""
+    launch = plan_launch(home, port, database=database)
+    log = home / "logs" / "clickhouse.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *launch.argv, env=launch.env, stdout=output, stderr=output
+        )
+    try:
+        said = await wait_announced(launch.announce, process.pid)
+        await wait_ready(said.host, said.port)
+    except BaseException:
+        if process.returncode is None:
+            process.kill()
+        raise
+    return RunningClickHouse(
+        home=home,
+        host=said.host,
+        port=said.port,
+        writer_password=writer_password(home),
+        process=process,
+    )
+
+
+@asynccontextmanager
+async def running_clickhouse(home: Path) -> AsyncIterator[RunningClickHouse]:
+    """A real engine for the length of the block, on a port of its own."""
+    running = await start_clickhouse(home)
+    try:
+        yield running
+    finally:
+        await running.stop(signal.SIGKILL)
