@@ -65,6 +65,8 @@ def faust_app(plan: WorkerPlan) -> faust.App:
         broker_commit_interval=0.5,
         broker_max_poll_records=2000,
         stream_buffer_maxsize=512,
+        # Work that cannot finish would hold the stop for ever; undone, it is read again.
+        stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",
         producer_acks=-1,
         producer_linger=0.0,
