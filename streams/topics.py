@@ -16,6 +16,7 @@ from schemas.catalog import Title
 from schemas.delivery import LedgerEntry
 from schemas.envelope import Enrollment, Request
 from schemas.events import PlaybackEvent
+from schemas.folds import SessionFold
 from schemas.licenses import LicenseDecision, WrappedKey
 from schemas.recommendations import Recommendations
 from schemas.sessions import Lease, Session, SessionControl
@@ -113,6 +114,17 @@ SESSION_SUMMARIES: Final = Topic(
     readers=("analytics",),
     retention_ms=7 * _DAY_MS,
     has_dead_letters=True,
+)
+SESSION_FOLDS: Final = Topic(
+    name="session.folds.v1",
+    carries="the state of the session fold: what its workers go on from",
+    key="session_id",
+    value=SessionFold,
+    family=Family.SESSION,
+    writer="fold",
+    readers=("fold",),
+    retention_ms=None,
+    is_compacted=True,
 )
 WATCHES: Final = Topic(
     name="watches.v1",
@@ -363,6 +375,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     PLAYBACK_EVENTS,
     PLAYBACK_BANDWIDTH,
     SESSION_SUMMARIES,
+    SESSION_FOLDS,
     WATCHES,
     ACCOUNT_REQUESTS,
     ACCOUNT_EVENTS,
