@@ -1,0 +1,1 @@
+"""The catalog agent: the one writer of titles."""
