@@ -101,7 +101,7 @@ def _cdn(part: str, default_name: str) -> Cdn:
     name, separator, url = part.partition("=")
     if not separator or "/" in name:
         name, url = default_name, part
-    return Cdn(name=name, url=url.rstrip("/"))
+    return Cdn(name=name, base_url=url.rstrip("/"))
 
 
 def _security(settings: Settings) -> Mapping[str, Any]:
