@@ -1,0 +1,1 @@
+"""Analytics: the session fold, and everything that happened into ClickHouse exactly once."""
