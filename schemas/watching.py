@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -66,7 +66,10 @@ class SessionSummary(
 class Watch(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="watch"
 ):
-    """What a profile did with a content: `watches.v1`. (session_id, step) is its identity."""
+    """What a profile did with a content: `watches.v1`."""
+
+    IDENTITY: ClassVar[tuple[str, ...]] = ("session_id", "step", "bucket")
+    """Published again, it is the same fact: analytics stores it once."""
 
     profile_id: str
     account_id: str
@@ -76,3 +79,5 @@ class Watch(
     playhead_ms: int
     completion_ratio: float
     at_ms: int
+    bucket: int = 0
+    """Counts the `progressed` steps of the session."""
