@@ -1,0 +1,1 @@
+"""The recommendation agent: what to watch next, from what was watched."""

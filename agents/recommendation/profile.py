@@ -1,0 +1,136 @@
+"""What a profile watched: its history, where it left each title, and what it watched to the end.
+
+Folded from `watches.v1`; a record that comes twice changes nothing, and one that comes late does
+not move a resume point back.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final, Literal
+
+import msgspec
+
+from schemas.watching import Watch
+
+TITLES_MAX: Final = 2_000
+"""Titles remembered per profile; the longest untouched are forgotten first."""
+RESUME_MS_MIN: Final = 10_000
+"""Less was only a look."""
+COMPLETED_RATIO: Final = 0.9
+HISTORY_TITLES_MAX: Final = 50
+"""As far back as any model looks."""
+
+Step = Literal["started", "progressed", "completed", "abandoned"]
+
+STEP_WEIGHTS: Final[dict[Step, float]] = {
+    "started": 0.4,
+    "abandoned": 0.0,
+    "progressed": 0.3,
+    "completed": 0.5,
+}
+"""What a step adds to the strength of a watch: 0.4 tried, 0.7 watched, 1.2 watched to the end."""
+
+
+class WatchedTitle(msgspec.Struct, kw_only=True):
+    """A profile and a title."""
+
+    playhead_ms: int
+    at_ms: int
+    session_id: str
+    is_completed: bool = False
+    """Ever: it is not offered again."""
+    is_at_end: bool = False
+    """The last time."""
+    steps: frozenset[str] = frozenset()
+    """Of the last session, so that each step is learned once."""
+
+
+class Learned(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model learns of one watch."""
+
+    history: tuple[str, ...]
+    content_id: str
+    weight: float
+    at_ms: int
+
+
+class ProfileState(msgspec.Struct, kw_only=True):
+    """One profile, changed in place: `apply` is its only writer."""
+
+    titles: dict[str, WatchedTitle] = {}
+    """Last touched last."""
+
+    def history(self) -> tuple[str, ...]:
+        """The last titles watched, newest first."""
+        return tuple(islice(reversed(self.titles), HISTORY_TITLES_MAX))
+
+    def is_completed(self, content_id: str) -> bool:
+        """Whether it was ever watched to the end."""
+        watched = self.titles.get(content_id)
+        return watched is not None and watched.is_completed
+
+    def resume_ms(self, content_id: str) -> int:
+        """Where to go on; 0 where it never began, was only looked at, or ended."""
+        watched = self.titles.get(content_id)
+        if watched is None or watched.is_at_end or watched.playhead_ms < RESUME_MS_MIN:
+            return 0
+        return watched.playhead_ms
+
+
+def apply(profile: ProfileState, watch: Watch) -> Learned | None:
+    """Change the profile by one watch; returns what the model learns of it, if anything."""
+    before = profile.titles.get(watch.content_id)
+    is_same_session = before is not None and before.session_id == watch.session_id
+    if before is not None and watch.at_ms < before.at_ms and not is_same_session:
+        before.is_completed = before.is_completed or _is_end(watch)
+        return None
+    steps = before.steps if before is not None and is_same_session else frozenset()
+    profile.titles[watch.content_id] = _touched(before, watch, steps)
+    if not is_same_session:
+        _move_to_newest(profile, watch.content_id)
+    if watch.step in steps or (before is not None and before.is_completed):
+        return None  # Watching again says nothing of what follows.
+    weight = STEP_WEIGHTS[watch.step]
+    history = profile.history()
+    if weight == 0.0 or watch.content_id not in history:
+        return None
+    return Learned(
+        history=history[history.index(watch.content_id) + 1 :],
+        content_id=watch.content_id,
+        weight=weight,
+        at_ms=watch.at_ms,
+    )
+
+
+def _touched(before: WatchedTitle | None, watch: Watch, steps: frozenset[str]) -> WatchedTitle:
+    is_end = _is_end(watch)
+    if before is not None and watch.at_ms < before.at_ms:
+        # A late step of the same session: where it stands is known from a newer one.
+        return WatchedTitle(
+            playhead_ms=before.playhead_ms,
+            at_ms=before.at_ms,
+            session_id=before.session_id,
+            is_completed=before.is_completed or is_end,
+            is_at_end=before.is_at_end,
+            steps=steps | {watch.step},
+        )
+    return WatchedTitle(
+        playhead_ms=watch.playhead_ms,
+        at_ms=watch.at_ms,
+        session_id=watch.session_id,
+        is_completed=is_end or (before is not None and before.is_completed),
+        # What is still shown after the end (credits) does not take it back.
+        is_at_end=is_end or "completed" in steps,
+        steps=steps | {watch.step},
+    )
+
+
+def _is_end(watch: Watch) -> bool:
+    return watch.step == "completed" or watch.completion_ratio >= COMPLETED_RATIO
+
+
+def _move_to_newest(profile: ProfileState, content_id: str) -> None:
+    profile.titles[content_id] = profile.titles.pop(content_id)
+    if len(profile.titles) > TITLES_MAX:
+        profile.titles.pop(next(iter(profile.titles)))

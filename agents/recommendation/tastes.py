@@ -1,0 +1,52 @@
+"""All profiles and the title model together: the fold of `watches.v1`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agents.recommendation.filters import Viewer
+from agents.recommendation.model import ProductOfExperts, TitleModel
+from agents.recommendation.profile import ProfileState, apply
+from agents.recommendation.rows import Titles, build_rows
+from schemas.recommendations import RecommendationRow
+from schemas.watching import Watch
+
+_NOBODY: Final = ProfileState()
+
+
+class Tastes:
+    """State of the agent. The same watches in the same order give the same state."""
+
+    def __init__(self, model: TitleModel | None = None) -> None:
+        self.model: TitleModel = model or ProductOfExperts()
+        self._profiles: dict[str, ProfileState] = {}
+        self._applied: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._profiles)
+
+    def take(self, watch: Watch, partition: int, offset: int) -> bool:
+        """Apply the record; False where it was applied before. One record learns once."""
+        if self.has_applied(partition, offset):
+            return False
+        self._applied[partition] = offset
+        profile = self._profiles.setdefault(watch.profile_id, ProfileState())
+        learned = apply(profile, watch)
+        if learned is not None:
+            self.model.learn(learned.history, learned.content_id, learned.weight, learned.at_ms)
+        return True
+
+    def has_applied(self, partition: int, offset: int) -> bool:
+        """Whether the state counts this record."""
+        return offset <= self._applied.get(partition, -1)
+
+    def resume_ms(self, profile_id: str, content_id: str) -> int:
+        """Where the profile goes on with the content; 0: from the start."""
+        return self._profiles.get(profile_id, _NOBODY).resume_ms(content_id)
+
+    def rows(
+        self, profile_id: str, titles: Titles, viewer: Viewer, now_ms: int, *, count: int
+    ) -> tuple[RecommendationRow, ...]:
+        """The profile's rows now."""
+        profile = self._profiles.get(profile_id, _NOBODY)
+        return build_rows(profile, self.model, titles, viewer, now_ms, count=count)
