@@ -1,0 +1,1 @@
+"""Licenses: which session may play what, with how many others, and with which keys."""

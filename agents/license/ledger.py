@@ -1,0 +1,206 @@
+"""The slot ledger: sessions, slots and devices of every account, folded from decisions and leases.
+
+A slot is a lease: the session holds it while its last traffic is younger than `lease_ms`. What the
+fold gives depends on the log alone; the live agent applies the very records that it publishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from msgspec.structs import replace
+
+from schemas.licenses import LicenseDecision
+from schemas.sessions import Lease, RegisteredDevice, Session
+
+ANSWERS_KEPT_MS = 600_000
+"""How long a request is remembered: far longer than any deadline."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A session as the ledger has it."""
+
+    session: Session
+    last_seen_at_ms: int
+    maturity: int
+    title_version: int
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it was ended; an ended session is remembered until it would have expired."""
+        return self.session.ended_at_ms is not None
+
+    def holds_slot(self, now_ms: int, lease_ms: int) -> bool:
+        """Whether it counts against the account's streams."""
+        return (
+            not self.is_ended
+            and now_ms < self.session.expires_at_ms
+            and now_ms - self.last_seen_at_ms < lease_ms
+        )
+
+
+@dataclass(slots=True)
+class Household:
+    """One account's devices, sessions and latest answers."""
+
+    devices: dict[str, RegisteredDevice] = field(default_factory=dict)
+    sessions: dict[str, Running] = field(default_factory=dict)
+    answered: dict[tuple[str, str], LicenseDecision] = field(default_factory=dict)
+    """By action and request id."""
+
+
+class Renewal(Enum):
+    """What a lease did."""
+
+    RENEWED = auto()
+    LAPSED = auto()
+    """The session goes on, but its slot had lapsed: it has to ask for it again."""
+    IGNORED = auto()
+
+
+class Ledger:
+    """All accounts. `lease_ms` is the policy's."""
+
+    def __init__(self, *, lease_ms: int) -> None:
+        self._lease_ms = lease_ms
+        self._households: dict[str, Household] = {}
+        self._owners: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._households)
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def household(self, account_id: str) -> Household:
+        """The account's part; an empty one where nothing is known."""
+        return self._households.get(account_id) or Household()
+
+    def session(self, account_id: str, session_id: str) -> Running | None:
+        """The account's session of this id; another account's is None."""
+        return self.household(account_id).sessions.get(session_id)
+
+    def is_taken(self, account_id: str, session_id: str) -> bool:
+        """Whether the session id belongs to another account."""
+        return self._owners.get(session_id, account_id) != account_id
+
+    def answered(self, account_id: str, action: str, request_id: str) -> LicenseDecision | None:
+        """What this request was answered before."""
+        return self.household(account_id).answered.get((action, request_id))
+
+    def slots(self, account_id: str, now_ms: int, *, without: str = "") -> tuple[str, ...]:
+        """The sessions that hold a slot, oldest first."""
+        held = [
+            running.session
+            for running in self.household(account_id).sessions.values()
+            if running.holds_slot(now_ms, self._lease_ms) and running.session.session_id != without
+        ]
+        held.sort(key=lambda session: session.opened_at_ms)
+        return tuple(session.session_id for session in held)
+
+    def idle(self, now_ms: int, idle_ms: int) -> Iterator[Running]:
+        """Sessions that are over without anybody having said so."""
+        for household in self._households.values():
+            for running in household.sessions.values():
+                is_over = now_ms >= running.session.expires_at_ms
+                is_idle = now_ms - running.last_seen_at_ms >= idle_ms
+                if not running.is_ended and (is_over or is_idle):
+                    yield running
+
+    # -- folding ------------------------------------------------------------------------------
+
+    def apply(self, decision: LicenseDecision) -> None:
+        """Fold one decision; one that was folded before changes nothing."""
+        household = self._households.setdefault(decision.account_id, Household())
+        if (decision.action, decision.request_id) in household.answered:
+            return
+        self._remember(household, decision)
+        at_ms = decision.decided_at_ms
+        running = household.sessions.get(decision.session_id)
+        if decision.outcome == "denied":
+            if decision.action == "resume" and running is not None:
+                _end(running, at_ms, decision.reason)
+            return
+        match decision.action:
+            case "open" | "extend":
+                self._opened(household, decision)
+            case "license" | "resume":
+                if running is not None:
+                    running.last_seen_at_ms = max(running.last_seen_at_ms, at_ms)
+            case "end" | "lapse":
+                if running is not None:
+                    _end(running, at_ms, decision.reason)
+            case "remove_device":
+                _remove_device(household, decision.facts.device_id, at_ms)
+
+    def renew(self, lease: Lease, now_ms: int) -> Renewal:
+        """Fold one lease. Only an unbroken row of them holds a slot without asking."""
+        running = self.session(lease.account_id, lease.session_id)
+        at_ms = min(lease.at_ms, now_ms)
+        if running is None or running.is_ended or at_ms >= running.session.expires_at_ms:
+            return Renewal.IGNORED
+        if at_ms <= running.last_seen_at_ms:
+            return Renewal.IGNORED
+        if at_ms - running.last_seen_at_ms < self._lease_ms:
+            running.last_seen_at_ms = at_ms
+            return Renewal.RENEWED
+        return Renewal.LAPSED if now_ms - at_ms < self._lease_ms else Renewal.IGNORED
+
+    def prune(self, now_ms: int) -> None:
+        """Forget sessions past their expiry and answers past any deadline; devices stay."""
+        for account_id, household in list(self._households.items()):
+            for session_id, running in list(household.sessions.items()):
+                if running.is_ended and now_ms >= running.session.expires_at_ms:
+                    del household.sessions[session_id]
+                    self._owners.pop(session_id, None)
+            _prune_answers(household, now_ms)
+            if not (household.devices or household.sessions or household.answered):
+                del self._households[account_id]
+
+    def _remember(self, household: Household, decision: LicenseDecision) -> None:
+        household.answered[decision.action, decision.request_id] = decision
+        if len(household.answered) > 64:
+            _prune_answers(household, decision.decided_at_ms)
+
+    def _opened(self, household: Household, decision: LicenseDecision) -> None:
+        session = decision.session
+        assert session is not None, "a granted open carries its session"
+        known = household.sessions.get(session.session_id)
+        if known is not None and known.is_ended:
+            return  # an old record that was copied into the log revives nothing
+        at_ms = decision.decided_at_ms
+        household.sessions[session.session_id] = Running(
+            session=session,
+            last_seen_at_ms=max(at_ms, known.last_seen_at_ms if known else 0),
+            maturity=decision.facts.profile_maturity,
+            title_version=decision.facts.title_version,
+        )
+        self._owners[session.session_id] = decision.account_id
+        device = household.devices.get(session.device.device_id)
+        household.devices[session.device.device_id] = RegisteredDevice(
+            device_id=session.device.device_id,
+            model=session.device.model,
+            os=session.device.os,
+            first_seen_at_ms=device.first_seen_at_ms if device else at_ms,
+            last_seen_at_ms=at_ms,
+        )
+
+
+def _end(running: Running, at_ms: int, reason: str) -> None:
+    if not running.is_ended:
+        running.session = replace(running.session, ended_at_ms=at_ms, ended_reason=reason)
+
+
+def _remove_device(household: Household, device_id: str, at_ms: int) -> None:
+    household.devices.pop(device_id, None)
+    for running in household.sessions.values():
+        if running.session.device.device_id == device_id:
+            _end(running, at_ms, "device-removed")
+
+
+def _prune_answers(household: Household, now_ms: int) -> None:
+    for place, decision in list(household.answered.items()):
+        if now_ms - decision.decided_at_ms >= ANSWERS_KEPT_MS:
+            del household.answered[place]

@@ -1,0 +1,56 @@
+"""What time and traffic decide: slots asked for again after they lapsed, and sessions left idle."""
+
+from __future__ import annotations
+
+from agents.license.decisions import Action, Asking, Knowledge
+from agents.license.ledger import Ledger, Running
+from schemas.licenses import DecisionFacts, LicenseDecision
+
+
+def resume(
+    ledger: Ledger, running: Running, knowledge: Knowledge, asking: Asking
+) -> LicenseDecision:
+    """Traffic after the slot lapsed: it is taken again where one is free, else the session ends."""
+    session = running.session
+    others = ledger.slots(session.account_id, asking.now_ms, without=session.session_id)
+    plan = None
+    if knowledge.account is not None:
+        plan = knowledge.policy.plans.get(knowledge.account.subscription.plan)
+    limit = plan.streams_max if plan is not None else 0
+    facts = DecisionFacts(stream_count=len(others), stream_limit=limit, running_session_ids=others)
+    reason = "ok" if len(others) < limit else "concurrent-streams"
+    return _decision("resume", running, knowledge, asking, facts, reason)
+
+
+def lapse(running: Running, knowledge: Knowledge, asking: Asking) -> LicenseDecision:
+    """The session had no traffic for too long, or is over its time."""
+    is_over = asking.now_ms >= running.session.expires_at_ms
+    reason = "expired" if is_over else "idle"
+    return _decision("lapse", running, knowledge, asking, DecisionFacts(), reason)
+
+
+def _decision(
+    action: Action,
+    running: Running,
+    knowledge: Knowledge,
+    asking: Asking,
+    facts: DecisionFacts,
+    reason: str,
+) -> LicenseDecision:
+    session = running.session
+    return LicenseDecision(
+        decision_id=asking.decision_id,
+        request_id=asking.request_id,
+        action=action,
+        outcome="denied" if reason == "concurrent-streams" else "granted",
+        reason=reason,
+        account_id=session.account_id,
+        session_id=session.session_id,
+        profile_id=session.profile_id,
+        content_id=session.content_id,
+        facts=facts,
+        policy_version=knowledge.policy.version,
+        decided_at_ms=asking.now_ms,
+        source_partition=asking.partition,
+        source_offset=asking.offset,
+    )
