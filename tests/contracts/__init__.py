@@ -1,0 +1,1 @@
+"""What others rely on: golden examples, OpenAPI, player captures."""
