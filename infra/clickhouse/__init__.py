@@ -1,1 +1,1 @@
-"""The real ClickHouse engine in its own confined process, behind ClickHouse's own HTTP interface."""
+"""The real ClickHouse engine in its own confined process, behind its HTTP interface."""

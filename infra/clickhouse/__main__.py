@@ -12,7 +12,8 @@ from typing import Final
 from infra.clickhouse.limits import Limits
 from infra.clickhouse.server import ServerOptions, run_server
 
-# What Python itself needs. Everything else leaves the environment, which SQL might read (/proc/self/environ).
+# What Python itself needs. Everything else leaves the environment, which SQL might read
+# (/proc/self/environ).
 _KEPT: Final = ("PYTHONPATH", "PYTHONHOME", "LANG", "LC_ALL", "TZ")
 _MARK: Final = "PLAYHEAD_ENGINE_ENVIRONMENT_IS_EMPTY"
 
@@ -36,8 +37,8 @@ def main(arguments: list[str]) -> int:
 def _empty_environment() -> None:
     """Starts this program again without its environment; the process id stays.
 
-    Deleting variables would leave them where the kernel shows them, in /proc. The mark ends the matter: some systems
-    give every new program a variable of their own.
+    Deleting variables would leave them where the kernel shows them, in /proc. The mark ends the
+    matter: some systems give every new program a variable of their own.
     """
     if _MARK in os.environ:
         return

@@ -1,4 +1,6 @@
-"""One statement from request to answer, on the event loop: workers do the work, this awaits and writes."""
+"""One statement from request to answer, on the event loop: workers do the work, this awaits and
+writes.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ from infra.clickhouse.workers import Workers
 
 _WHOLE_BYTES_MAX: Final = 1 << 20
 _WHOLE_SECONDS_MAX: Final = 0.25
-"""A result that ends within these has its length and its exact summary; a longer one is streamed."""
+"""A result that ends within these has its length and its exact summary; a longer one is streamed.
+"""
 
 
 class _Opening(msgspec.Struct, kw_only=True):
@@ -44,7 +47,9 @@ class _Opening(msgspec.Struct, kw_only=True):
 async def answer_insert(
     workers: Workers, request: StatementRequest, user: User, insert: InsertText, spool: Spool
 ) -> web.Response:
-    """Inserts what the spool holds, and closes it when the insert is over, also if the client has gone."""
+    """Inserts what the spool holds, and closes it when the insert is over, also if the client has
+    gone.
+    """
 
     def work(_: Ticket) -> Summary:
         with workers.ready_handle(request, user, leaves_state=False) as ready:
@@ -123,7 +128,9 @@ class QueryAnswer:
             self._channel.put_last(Failure(failure))
 
     async def _next(self, soon_seconds: float | None = None) -> Item | None:
-        """The next item; None where it is not there soon. Without a bound, the query's deadline is a Failure."""
+        """The next item; None where it is not there soon. Without a bound, the query's deadline is
+        a Failure.
+        """
         seconds_max = self._workers.limits.query_seconds_max
         try:
             async with asyncio.timeout(seconds_max if soon_seconds is None else soon_seconds):
@@ -134,7 +141,9 @@ class QueryAnswer:
             return Failure(timed_out(f"Timeout exceeded: no result for {seconds_max:g} seconds"))
 
     async def _opening(self) -> _Opening:
-        """Gathers until the result has ended, or is too large or too slow to be answered as a whole."""
+        """Gathers until the result has ended, or is too large or too slow to be answered as a
+        whole.
+        """
         opening = _Opening(pieces=[], last=None)
         loop = asyncio.get_running_loop()
         until = loop.time() + _WHOLE_SECONDS_MAX
@@ -203,7 +212,8 @@ class QueryAnswer:
             return finish(self._deflater, b"")
         if self._channel.is_worker_done:
             return finish(self._deflater, exception_block(self._error(item.error), tag))
-        # The worker is still at it and may be packing: a stream that just ends tells the client enough.
+        # The worker is still at it and may be packing: a stream that just ends tells the client
+        # enough.
         raise ConnectionResetError("the statement did not end")
 
     async def _in_time(self, web_request: web.Request, write: Awaitable[object]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from contextlib import closing
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from typing import Final
 
 from aiohttp import web
@@ -15,7 +15,6 @@ from infra.clickhouse import multipart
 from infra.clickhouse.answers import QueryAnswer, answer_insert
 from infra.clickhouse.bodies import BodyReader
 from infra.clickhouse.errors import (
-    EngineError,
     bad_request,
     from_failure,
     not_allowed,
@@ -68,26 +67,26 @@ class Front:
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.begun(request.protocol)
-        query_id = request.query.get("query_id") or str(uuid.uuid4())
+        query_id = request["query_id"] = str(uuid.uuid4())
         timezone = self._workers.engine.timezone
         try:
-            reason = foreign_reason(request.headers, self._host_names)
-            if reason is not None:
-                raise not_allowed(reason)
-            if len(query_id) > _QUERY_ID_LENGTH_MAX or not query_id.isprintable():
-                query_id = ""
-                raise bad_request("query_id is too long or not printable")
-            request["query_id"] = query_id
+            self._check_sender(request)
+            query_id = request["query_id"] = _query_id(request) or query_id
             return await handler(request)
         except web.HTTPException:
             raise
         except ConnectionError:
             return web.Response(status=499)
-        except Exception as failure:  # noqa: BLE001  # the last line: whatever it is, the client is told in ClickHouse's words
+        except Exception as failure:  # noqa: BLE001  # the last line: the client is told of any
             error = from_failure(failure, self._workers.engine.version)
             if error.code == 1001:
                 _LOG.exception("statement %s failed in an unforeseen way", query_id)
             return error_response(error, query_id, timezone)
+
+    def _check_sender(self, request: web.Request) -> None:
+        reason = foreign_reason(request.headers, self._host_names)
+        if reason is not None:
+            raise not_allowed(reason)
 
     async def _health(self, _: web.Request) -> web.Response:
         try:
@@ -184,6 +183,14 @@ class Front:
 
 async def _ping(_: web.Request) -> web.Response:
     return web.Response(text="Ok.\n")
+
+
+def _query_id(request: web.Request) -> str:
+    """The client's own id; empty where it gives none. It goes into a header, and so has limits."""
+    query_id = request.query.get("query_id", "")
+    if len(query_id) > _QUERY_ID_LENGTH_MAX or not (query_id.isascii() and query_id.isprintable()):
+        raise bad_request("query_id is too long or not printable")
+    return query_id
 
 
 def _values(request: web.Request) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Reading request bodies: within limits and deadlines, unpacked off the event loop, into a spool."""
+"""Reading request bodies within limits and deadlines, unpacked off the event loop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _HOP_BYTES: Final = 256 << 10
 
 
 class BodyReader:
-    """Reads bodies for all requests; the executor's threads only compute and write, they wait for nobody."""
+    """Reads bodies for all requests; the executor's threads only compute and write, they wait for
+    nobody.
+    """
 
     def __init__(self, executor: Executor, directory: Path, limits: Limits) -> None:
         self._executor = executor
@@ -35,7 +37,9 @@ class BodyReader:
         )
 
     async def read_into(self, spool: Spool, request: web.Request) -> None:
-        """Reads the whole body. Raises EngineError: 159 too slow, 223 too large, 354 or 55 not to be unpacked."""
+        """Reads the whole body. Raises EngineError: 159 too slow, 223 too large, 354 or 55 not to
+        be unpacked.
+        """
         inflater = body_inflater(request.headers.get("Content-Encoding", ""))
         limits = self._limits
         if (request.content_length or 0) > limits.body_bytes_max:

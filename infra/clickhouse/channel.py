@@ -1,4 +1,6 @@
-"""A result on its way from a worker thread to the event loop, piece by piece, never much of it at a time."""
+"""A result on its way from a worker thread to the event loop, piece by piece, never much of it at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,20 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Piece(msgspec.Struct, frozen=True):
+    """Some bytes of the result, packed if the client asked for that."""
+
     data: bytes
 
 
 class End(msgspec.Struct, frozen=True):
+    """The result is complete."""
+
     summary: Summary
 
 
 class Failure(msgspec.Struct, frozen=True):
+    """The statement failed."""
+
     error: Exception
 
 
@@ -68,7 +76,9 @@ class ResultChannel:
         self.format_name, self.timezone = format_name, timezone
 
     def write(self, data: bytes) -> None:
-        """Worker: hands a piece over, waiting without its slot while the reader is slow. Raises ClientGoneError."""
+        """Worker: hands a piece over, waiting without its slot while the reader is slow. Raises
+        ClientGoneError.
+        """
         self.has_data = True
         packed = self.deflater.compress(data) if self.deflater is not None else data
         if packed:

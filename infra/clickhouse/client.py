@@ -21,7 +21,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_url(url: str) -> Address:
-    """Raises ValueError, without the URL's text (it may hold a password), where a part is missing."""
+    """Raises ValueError where a part is missing; its text holds no password."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("a ClickHouse URL is http(s)://user:password@host:port/database")
@@ -36,7 +36,9 @@ def parse_url(url: str) -> Address:
 
 
 def open_client(address: Address, *, with_database: bool = True) -> Client:
-    """A client for several threads at a time. Without the database it can be opened before the first migration."""
+    """A client for several threads at a time. Without the database it can be opened before the
+    first migration.
+    """
     return clickhouse_connect.get_client(
         host=address.host,
         port=address.port,

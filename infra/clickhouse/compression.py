@@ -1,4 +1,6 @@
-"""Content encodings, both ways. What is unpacked is complete: checksums hold and every stream reached its end."""
+"""Content encodings, both ways. What is unpacked is complete: checksums hold and every stream
+reached its end.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +41,7 @@ class _ZlibDecoder:
 
     def __init__(self, window_bits: int) -> None:
         self._zlib = zlib.decompressobj(window_bits)
+        self._may_hold_more = False
 
     @property
     def eof(self) -> bool:
@@ -46,14 +49,17 @@ class _ZlibDecoder:
 
     @property
     def needs_input(self) -> bool:
-        return not self._zlib.unconsumed_tail
+        return not self._zlib.unconsumed_tail and not self._may_hold_more
 
     @property
     def unused_data(self) -> bytes:
         return self._zlib.unused_data
 
     def decompress(self, data: bytes, max_length: int = 0) -> bytes:
-        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+        output = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+        # It may have taken all input and still hold output back, which it tells nobody.
+        self._may_hold_more = len(output) == max_length
+        return output
 
 
 _DECODERS: Final[dict[str, Callable[[], _Decoder]]] = {
@@ -70,8 +76,9 @@ _DECODERS: Final[dict[str, Callable[[], _Decoder]]] = {
 class Inflater:
     """Unpacks a body that comes in pieces and may consist of several members or frames.
 
-    `feed` yields pieces of at most PIECE_BYTES_MAX; `finish` must be called at the end of the body, and raises where
-    the last member is not complete. Both raise EngineError 354 (CANNOT_DECOMPRESS).
+    `feed` yields pieces of at most PIECE_BYTES_MAX; `finish` must be called at the end of the body,
+    and raises where the last member is not complete. Both raise EngineError 354
+    (CANNOT_DECOMPRESS).
     """
 
     def __init__(self, encoding: str) -> None:
@@ -80,6 +87,7 @@ class Inflater:
         self._decoder: _Decoder | None = None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        """The next part of the body, unpacked."""
         try:
             yield from self._unpacked(data)
         except (
@@ -93,6 +101,7 @@ class Inflater:
             raise corrupt_body(f"Cannot decompress the {self._encoding} body: {error}") from error
 
     def finish(self) -> None:
+        """The body has ended."""
         if self._decoder is not None and not self._decoder.eof:
             raise corrupt_body(f"The {self._encoding} body ends before its stream does")
 
@@ -112,8 +121,11 @@ class Inflater:
 class Deflater(Protocol):
     """Packs a result piece by piece; `flush` ends the stream."""
 
-    def compress(self, data: bytes) -> bytes: ...
-    def flush(self) -> bytes: ...
+    def compress(self, data: bytes) -> bytes:
+        """What is ready of the packed stream, perhaps nothing."""
+
+    def flush(self) -> bytes:
+        """The rest of the packed stream."""
 
 
 class _LZ4Deflater:
@@ -126,10 +138,10 @@ class _LZ4Deflater:
     def compress(self, data: bytes) -> bytes:
         head = b"" if self._begun else self._frame.begin()
         self._begun = True
-        return head + self._frame.compress(data)
+        return head + bytes(self._frame.compress(data))
 
     def flush(self) -> bytes:
-        return self.compress(b"") + self._frame.flush()
+        return self.compress(b"") + bytes(self._frame.flush())
 
 
 _DEFLATERS: Final[dict[str, Callable[[], Deflater]]] = {
@@ -141,7 +153,9 @@ _DEFLATERS: Final[dict[str, Callable[[], Deflater]]] = {
 
 
 def body_inflater(content_encoding: str) -> Inflater | None:
-    """The Inflater of a request's Content-Encoding; None where the body is plain. Raises EngineError 55 on an unknown one."""
+    """The Inflater of a request's Content-Encoding; None where the body is plain. Raises
+    EngineError 55 on an unknown one.
+    """
     encoding = content_encoding.strip().lower()
     if encoding in ("", "identity"):
         return None
@@ -153,7 +167,9 @@ def body_inflater(content_encoding: str) -> Inflater | None:
 
 
 def result_encoding(accept_encoding: str) -> str | None:
-    """The encoding for a result, the fastest that the client takes; None where it takes none of ours."""
+    """The encoding for a result, the fastest that the client takes; None where it takes none of
+    ours.
+    """
     accepted = dict(_accepted(accept_encoding))
     return next((name for name in _DEFLATERS if accepted.get(name, False)), None)
 

@@ -9,29 +9,37 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-# What plain tables and views need. Not: CREATE DICTIONARY and the table functions, which reach files, commands and
-# the network; CREATE FUNCTION, SYSTEM, BACKUP and all access management.
-_GRANTS: Final = (
-    "GRANT SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE TEMPORARY TABLE, DROP,"
-    " TRUNCATE, OPTIMIZE, SHOW, dictGet, KILL QUERY, SYSTEM FLUSH, SYSTEM VIEWS ON *.*",
-    "GRANT "
-    + ", ".join(
-        f"TABLE ENGINE ON {engine}"
-        for engine in (
-            "MergeTree",
-            "ReplacingMergeTree",
-            "AggregatingMergeTree",
-            "SummingMergeTree",
-            "View",
-            "MaterializedView",
-            "Null",
-            "Memory",
-        )
-    ),
+# What plain tables and views need. Not: CREATE DICTIONARY and the table functions, which reach
+# files, commands and the network; CREATE FUNCTION, SYSTEM, BACKUP and all access management.
+_PRIVILEGES: Final = (
+    "SELECT",
+    "INSERT",
+    "ALTER",
+    "CREATE DATABASE",
+    "CREATE TABLE",
+    "CREATE VIEW",
+    "CREATE TEMPORARY TABLE",
+    "DROP",
+    "TRUNCATE",
+    "OPTIMIZE",
+    "SHOW",
+    "dictGet",
+    "KILL QUERY",
+    "SYSTEM FLUSH",
+    "SYSTEM VIEWS",
+)
+_TABLE_ENGINES: Final = (
+    "MergeTree",
+    "ReplacingMergeTree",
+    "AggregatingMergeTree",
+    "SummingMergeTree",
+    "View",
+    "MaterializedView",
+    "Null",
+    "Memory",
 )
 
-
-_Content: TypeAlias = "str | Mapping[str, _Content | list[str]]"
+_Content: TypeAlias = "str | list[str] | Mapping[str, _Content]"
 
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +51,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     server_memory_bytes_max: int
     disk_reserve_bytes: int
     fsync: bool
-    """Flush every part to disk before the insert is acknowledged: against power loss, not against process death."""
+    """Flush every part to disk before the insert is acknowledged: against power loss, not against
+    process death.
+    """
 
 
 def write_config(config: EngineConfig) -> Path:
@@ -80,12 +90,16 @@ def _main(config: EngineConfig, users: Path) -> ET.Element:
 
 def _users() -> ET.Element:
     """One engine user for all: who may do what is decided before the engine is asked (users.py)."""
-    default = {
+    grants = [
+        f"GRANT {', '.join(_PRIVILEGES)} ON *.*",
+        "GRANT " + ", ".join(f"TABLE ENGINE ON {engine}" for engine in _TABLE_ENGINES),
+    ]
+    default: _Content = {
         "password": "",
         "networks": {"ip": "::/0"},
         "profile": "default",
         "quota": "default",
-        "grants": {"query": list(_GRANTS)},
+        "grants": {"query": grants},
     }
     return _element(
         "clickhouse",
@@ -93,17 +107,24 @@ def _users() -> ET.Element:
     )
 
 
-def _element(name: str, content: _Content) -> ET.Element:
+def _element(name: str, content: Mapping[str, _Content]) -> ET.Element:
     element = ET.Element(name)
-    if isinstance(content, str):
-        element.text = content
-        return element
     for child, value in content.items():
-        for item in value if isinstance(value, list) else [value]:
-            element.append(_element(child, item))
+        _append(element, child, value)
     return element
+
+
+def _append(parent: ET.Element, name: str, content: _Content) -> None:
+    if isinstance(content, str):
+        ET.SubElement(parent, name).text = content
+    elif isinstance(content, list):
+        for item in content:
+            _append(parent, name, item)
+    else:
+        parent.append(_element(name, content))
 
 
 def _document(root: ET.Element) -> bytes:
     ET.indent(root)
-    return ET.tostring(root, encoding="utf-8")
+    document: bytes = ET.tostring(root, encoding="utf-8")
+    return document

@@ -19,6 +19,7 @@ class _Refusal(asyncio.Protocol):
     """Says why, and hangs up."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
         assert isinstance(transport, asyncio.Transport)
         transport.write(_REFUSAL)
         transport.close()
@@ -27,8 +28,8 @@ class _Refusal(asyncio.Protocol):
 class ConnectionCap:
     """The protocol factory of the listening socket.
 
-    aiohttp limits neither the number of connections nor the wait for a first request; between requests its
-    keep-alive timeout rules.
+    aiohttp limits neither the number of connections nor the wait for a first request; between
+    requests its keep-alive timeout rules.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class ConnectionCap:
         self._deadlines: dict[RequestHandler, asyncio.TimerHandle] = {}
 
     def __call__(self) -> asyncio.Protocol:
+        """The protocol of a new connection."""
         open_now = len(self._server.connections)
         if open_now >= self._count_max:
             return _Refusal()

@@ -1,12 +1,13 @@
 """The one chDB engine of this process, and the handles on it.
 
-Importing chdb starts threads and an engine under TMPDIR, so nothing outside this file imports it, and this file does
-so only when the engine is opened: after the process is confined.
+Importing chdb starts threads and an engine under TMPDIR, so nothing outside this file imports it,
+and this file does so only when the engine is opened: after the process is confined.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,32 +16,71 @@ from infra.clickhouse.sql import leading_words
 
 
 class Result(Protocol):
-    """What a finished statement gave."""
+    """What a finished statement gave: a piece of chDB's interface, under its names."""
 
-    def bytes(self) -> bytes | None: ...
-    def size(self) -> int: ...
-    def elapsed(self) -> float: ...
-    def rows_read(self) -> int: ...
-    def bytes_read(self) -> int: ...
-    def rows_written(self) -> int: ...
-    def bytes_written(self) -> int: ...
-    def storage_rows_read(self) -> int: ...
-    def storage_bytes_read(self) -> int: ...
+    def bytes(self) -> bytes | None:
+        """The result in its format."""
+
+    def size(self) -> int:
+        """Length of the result in its format."""
+
+    def elapsed(self) -> float:
+        """Seconds."""
+
+    def rows_read(self) -> int:
+        """Rows of the result."""
+
+    def bytes_read(self) -> int:
+        """Bytes of the result before it was formatted."""
+
+    def rows_written(self) -> int:
+        """Rows inserted."""
+
+    def bytes_written(self) -> int:
+        """Bytes inserted, before compression."""
+
+    def storage_rows_read(self) -> int:
+        """Rows read from tables."""
+
+    def storage_bytes_read(self) -> int:
+        """Bytes read from tables."""
 
 
 class Handle(Protocol):
-    """One connection of chDB: SET, USE and temporary tables are its own. For one thread at a time."""
+    """One connection of chDB, under its names: SET, USE and temporary tables are its own.
 
-    def query(self, sql: str | bytes, format: str, *, params: dict[str, str] = ...) -> Result: ...
-    def classify_query(self, sql: str | bytes) -> dict[str, Any]: ...
-    def send_query(self, sql: str | bytes, format: str, *, params: dict[str, str] = ...) -> Any: ...
-    def streaming_fetch_result(self, stream: Any) -> Result | None: ...
-    def streaming_cancel_query(self, stream: Any) -> None: ...
-    def send_insert(self, sql: str | bytes, format: str) -> Any: ...
-    def insert_append(self, insert: Any, data: bytes) -> None: ...
-    def insert_done(self, insert: Any) -> Result: ...
-    def insert_cancel(self, insert: Any) -> None: ...
-    def close(self) -> None: ...
+    For one thread at a time. Everything raises RuntimeError, with ClickHouse's code in its text.
+    """
+
+    def query(self, sql: str | bytes, output: str, /, *, params: dict[str, str] = ...) -> Result:
+        """Runs any statement, the result in the format named."""
+
+    def classify_query(self, sql: str | bytes, /) -> dict[str, Any]:
+        """What the statement would do."""
+
+    def send_query(self, sql: str | bytes, output: str, /, *, params: dict[str, str] = ...) -> Any:
+        """Begins a SELECT whose result is fetched in pieces."""
+
+    def streaming_fetch_result(self, stream: Any, /) -> Result | None:
+        """The next piece: None or without rows at the end."""
+
+    def streaming_cancel_query(self, stream: Any, /) -> None:
+        """Ends it early."""
+
+    def send_insert(self, sql: str | bytes, format_name: str, /) -> Any:
+        """Begins an INSERT whose data comes in pieces."""
+
+    def insert_append(self, insert: Any, data: bytes, /) -> None:
+        """The next piece of data."""
+
+    def insert_done(self, insert: Any, /) -> Result:
+        """The data is complete: it is stored when this returns."""
+
+    def insert_cancel(self, insert: Any, /) -> None:
+        """Nothing of it is stored."""
+
+    def close(self) -> None:
+        """No other method may be called afterwards."""
 
 
 class Engine:
@@ -49,22 +89,26 @@ class Engine:
     def __init__(self, data: Path, config_file: Path) -> None:
         from chdb import _chdb
 
-        self._connect = _chdb.connect
+        self._connect: Callable[[str], Handle] = _chdb.connect  # type: ignore[attr-defined]  # no stubs
         self._address = f"{data}?config-file={config_file}"
-        self._root: Handle = self._connect(self._address)
-        # KILL QUERY runs on a handle of its own, so that it never waits for the statement that it ends.
-        self._control: Handle = self._connect(self._address)
+        self._root = self._connect(self._address)
+        # KILL QUERY runs on a handle of its own, so that it never waits for the statement that it
+        # ends.
+        self._control = self._connect(self._address)
         self._control_lock = threading.Lock()
         row = self._root.query("SELECT version(), serverTimezone()", "TSVRaw").bytes() or b""
-        self.version, self.timezone = row.decode().rstrip("\n").split("\t")
+        version, timezone = row.decode().rstrip("\n").split("\t")
+        self.version: str = version
+        self.timezone: str = timezone
 
     def handle(self) -> Handle:
         """A new handle (0.5 ms, 0.1 MB): close it."""
-        handle: Handle = self._connect(self._address)
-        return handle
+        return self._connect(self._address)
 
     def end_statement_of(self, thread_id: int) -> None:
-        """Ends the statement that the thread (its native id) runs now, if any; it fails with code 394."""
+        """Ends the statement that the thread (its native id) runs now, if any; it fails with code
+        394.
+        """
         with self._control_lock:
             self._control.query(f"KILL QUERY WHERE has(thread_ids, {thread_id:d}) ASYNC", "Null")
 

@@ -1,4 +1,6 @@
-"""Errors in ClickHouse's own terms: a number, a name, a text, and the HTTP status that goes with them."""
+"""Errors in ClickHouse's own terms: a number, a name, a text, and the HTTP status that goes with
+them.
+"""
 
 from __future__ import annotations
 
@@ -41,50 +43,60 @@ class EngineError(Exception):
 
 
 def bad_request(message: str) -> EngineError:
+    """Arguments that cannot be what was meant."""
     return EngineError(36, message, "BAD_ARGUMENTS")
 
 
 def corrupt_body(message: str) -> EngineError:
+    """A body that cannot be unpacked to its end."""
     return EngineError(354, message, "CANNOT_DECOMPRESS")
 
 
 def disk_full(message: str) -> EngineError:
+    """No room for what was asked to be stored."""
     return EngineError(243, message, "NOT_ENOUGH_SPACE")
 
 
 def not_allowed(message: str) -> EngineError:
+    """A statement that is refused to everyone."""
     return EngineError(497, message, "ACCESS_DENIED")
 
 
 def not_implemented(message: str) -> EngineError:
+    """A part of the interface that the embedded engine lacks."""
     return EngineError(48, message, "NOT_IMPLEMENTED")
 
 
 def read_only(user: str) -> EngineError:
+    """A statement that is refused to this user or method."""
     return EngineError(164, f"{user}: Cannot execute query in readonly mode", "READONLY")
 
 
 def syntax_error(message: str) -> EngineError:
+    """A text that is no statement."""
     return EngineError(62, message, "SYNTAX_ERROR")
 
 
 def timed_out(message: str) -> EngineError:
+    """A deadline that passed."""
     return EngineError(159, message, "TIMEOUT_EXCEEDED")
 
 
 def too_large(message: str) -> EngineError:
+    """A limit of size that was passed."""
     return EngineError(223, message, "QUERY_IS_TOO_LARGE")
 
 
 def too_many(message: str) -> EngineError:
+    """A limit of number that was passed: try again later."""
     return EngineError(202, message, "TOO_MANY_SIMULTANEOUS_QUERIES")
 
 
 def from_failure(failure: Exception, version: str) -> EngineError:
     """The EngineError of anything that a request can raise.
 
-    The engine raises plain RuntimeErrors whose text carries the code; a full disk reaches us under several codes,
-    and is told to the client under one, 243, since what to do about it is the same.
+    The engine raises plain RuntimeErrors whose text carries the code; a full disk reaches us under
+    several codes, and is told to the client under one, 243, since what to do about it is the same.
     """
     if isinstance(failure, EngineError):
         return failure

@@ -1,7 +1,8 @@
-"""Which statements may reach the engine at all: the second line behind Landlock, and the first where there is none.
+"""Which statements may reach the engine at all: the second line behind Landlock, and the first
+where there is none.
 
-Grants do not stop what is refused here (README.md, Security). Text can be dressed up in more ways than a list can
-hold, so this is no wall by itself.
+Grants do not stop what is refused here (README.md, Security). Text can be dressed up in more ways
+than a list can hold, so this is no wall by itself.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import msgspec
 from infra.clickhouse import sql
 from infra.clickhouse.errors import not_allowed, read_only, syntax_error
 
-# CONTROL is chDB's class for what touches more than tables: files (INTO OUTFILE, ATTACH, BACKUP), the process
-# (SYSTEM), and the harmless beginnings listed here.
+# CONTROL is chDB's class for what touches more than tables: files (INTO OUTFILE, ATTACH, BACKUP),
+# the process (SYSTEM), and the harmless beginnings listed here.
 _CONTROL_ALLOWED: Final = (
     (b"SET",),
     (b"USE",),
@@ -22,7 +23,8 @@ _CONTROL_ALLOWED: Final = (
     (b"KILL", b"QUERY"),
     (b"SYSTEM", b"FLUSH"),
 )
-# SET ROLE and SET DEFAULT ROLE begin like a setting; the engine refuses them by itself, having no access storage.
+# SET ROLE and SET DEFAULT ROLE begin like a setting; the engine refuses them by itself, having no
+# access storage.
 _STATEFUL: Final = ((b"SET",), (b"USE",), (b"CREATE", b"TEMPORARY"))
 FUNCTIONS_REFUSED: Final = frozenset((b"FILE", b"PYTHON", b"EXECUTABLE"))
 
@@ -37,14 +39,17 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_read_only(self) -> bool:
+        """Whether it changes nothing."""
         return self.query_class == "READ_ONLY"
 
     @property
     def is_select(self) -> bool:
+        """Whether its result can be fetched in pieces."""
         return self.words[:1] in ((b"SELECT",), (b"WITH",), (b"FROM",))
 
     @property
     def is_use(self) -> bool:
+        """Whether it changes the session's database."""
         return self.words[:1] == (b"USE",)
 
     @property
@@ -59,7 +64,7 @@ def leaves_state(text: bytes) -> bool:
 
 
 def check_class(statement: Statement, *, user: str, readonly: int) -> None:
-    """Raises EngineError for a statement whose kind is refused to everyone, or to read-only users."""
+    """Raises EngineError for a statement whose kind is refused, to all or to read-only users."""
     if statement.statement_count > 1:
         raise syntax_error("Syntax error (Multi-statements are not allowed)")
     if statement.query_class == "CONTROL" and not _begins_with(statement.words, _CONTROL_ALLOWED):
@@ -83,10 +88,11 @@ def needs_canonical_text(text: bytes) -> bool:
 
 
 def check_canonical_text(text: bytes, *, user: str) -> None:
-    """Raises EngineError where a text without escapes in its names (see `formatQuery`) calls a refused function.
+    """Raises EngineError where a text without escapes in its names (see `formatQuery`) calls a
+    refused function.
 
-    A name counts as called before an opening bracket, and where it is an argument by itself: `arrayMap(file, x)` and
-    `APPLY(file)` call it too.
+    A name counts as called before an opening bracket, and where it is an argument by itself:
+    `arrayMap(file, x)` and `APPLY(file)` call it too.
     """
     before, name = b"", b""
     for token in sql.tokens(text):

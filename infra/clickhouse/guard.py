@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from infra.clickhouse import gate
 from infra.clickhouse.engine import Handle, classify
 
-_CANONICAL_BYTES_MAX = 256 << 10  # the engine's own max_query_size: it parses no longer statement
+# The engine's own max_query_size: it parses no longer statement.
+_CANONICAL_BYTES_MAX: Final = 256 << 10
 
 
 def admitted(handle: Handle, text: bytes, *, user: str, readonly: int) -> gate.Statement:
-    """The statement, judged and let through. Raises EngineError where it is refused to this user."""
+    """The statement, judged and let through. EngineError where it is refused to this user."""
     statement = classify(handle, text)
     gate.check_class(statement, user=user, readonly=readonly)
     check_names(handle, text, user=user)
@@ -17,12 +20,15 @@ def admitted(handle: Handle, text: bytes, *, user: str, readonly: int) -> gate.S
 
 
 def check_names(handle: Handle, text: bytes, *, user: str) -> None:
-    """Raises EngineError where the text calls a refused function, be the name written plainly or with escapes."""
+    """Raises EngineError where the text calls a refused function, be the name written plainly or
+    with escapes.
+    """
     if not gate.needs_canonical_text(text):
         return
     gate.check_canonical_text(text, user=user)
-    # INSERT ... VALUES is not looked at twice: `formatQuery` drops its rows, and escapes abound in them.
-    if len(text) <= _CANONICAL_BYTES_MAX and not text.lstrip()[:6].upper() == b"INSERT":
+    # INSERT ... VALUES is not looked at twice: `formatQuery` drops its rows, and escapes abound in
+    # them.
+    if len(text) <= _CANONICAL_BYTES_MAX and text.lstrip()[:6].upper() != b"INSERT":
         gate.check_canonical_text(_canonical(handle, text), user=user)
 
 

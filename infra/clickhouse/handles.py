@@ -23,7 +23,9 @@ class _Changed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """A handle on which the statement can run; `session` is set where the handle is the session's own."""
+    """A handle on which the statement can run; `session` is set where the handle is the session's
+    own.
+    """
 
     handle: Handle
     session: Session | None
@@ -39,7 +41,9 @@ def ready_handle(
     leaves_state: bool,
     default_database: str,
 ) -> Iterator[Ready]:
-    """A handle with the request's database, settings and external tables; nothing of them outlives the request."""
+    """A handle with the request's database, settings and external tables; nothing of them outlives
+    the request.
+    """
     if request.session is None:
         with _fresh_handle(engine, request.readonly) as handle:
             _use(handle, request.database, default_database)
@@ -114,7 +118,7 @@ def _settings_before(handle: Handle, request: StatementRequest) -> list[_Changed
     if not request.settings:
         return []
     names = ", ".join(sql.quoted(name) for name in request.settings)
-    statement = f"SELECT name, value, changed FROM system.settings WHERE name IN ({names})"
+    statement = f"SELECT name, value, changed FROM system.settings WHERE name IN ({names})"  # noqa: S608  # quoted
     rows = handle.query(statement, "JSONCompactEachRow").bytes() or b""
     return [msgspec.json.decode(row, type=_Changed) for row in rows.splitlines()]
 

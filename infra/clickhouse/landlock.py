@@ -1,7 +1,9 @@
-"""Confines this process with Linux Landlock: below the given paths it may read or write, and nothing else.
+"""Confines this process with Linux Landlock: below the given paths it may read or write, and
+nothing else.
 
-SQL can name files and commands, and no grant of ClickHouse stops all of it (see README.md), so the kernel has to.
-It binds the calling thread and those started after: call it before anything starts a thread.
+SQL can name files and commands, and no grant of ClickHouse stops all of it (see README.md), so the
+kernel has to. It binds the calling thread and those started after: call it before anything starts a
+thread.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-# The numbers are those of Linux on every architecture that has them (x86-64, arm64, riscv64 and others).
+# The numbers are those of Linux on every architecture that has them (x86-64, arm64, riscv64 and
+# others).
 _CREATE_RULESET: Final = 444
 _ADD_RULE: Final = 445
 _RESTRICT_SELF: Final = 446
@@ -48,8 +51,9 @@ def abi_version() -> int:
 def confine(readable: Iterable[Path], writable: Iterable[Path]) -> int:
     """Allows reading below `readable`, reading and writing below `writable`, and nothing else.
 
-    No program can be executed, no TCP port bound or connected to; sockets that listen already go on.
-    Paths that do not exist are left out. Returns the kernel's Landlock version, 0 if nothing was confined.
+    No program can be executed, no TCP port bound or connected to; sockets that listen already go
+    on. Paths that do not exist are left out. Returns the kernel's Landlock version, 0 if nothing
+    was confined.
     """
     version = abi_version()
     if version == 0:

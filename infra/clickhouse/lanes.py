@@ -15,7 +15,9 @@ from infra.clickhouse.errors import too_many
 
 
 class Lane:
-    """`slot_count` statements work at a time; a statement that waits for its client gives its slot away meanwhile."""
+    """`slot_count` statements work at a time; a statement that waits for its client gives its slot
+    away meanwhile.
+    """
 
     def __init__(
         self, name: str, *, slot_count: int, thread_count: int, queue_seconds_max: float
@@ -28,7 +30,9 @@ class Lane:
         self._admitted = 0
 
     def admit(self) -> None:
-        """Counts a statement in, on the event loop. Raises EngineError 202 when every thread is taken."""
+        """Counts a statement in, on the event loop. Raises EngineError 202 when every thread is
+        taken.
+        """
         if self._admitted >= self._thread_count:
             raise too_many(f"Too many simultaneous {self.name} statements")
         self._admitted += 1
@@ -40,7 +44,7 @@ class Lane:
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Waits for a slot, in a worker thread. Raises EngineError 202 when none gets free in time."""
+        """In a worker thread: waits for a slot. Raises EngineError 202 when none is free in time."""
         if not self._slots.acquire(timeout=self._queue_seconds_max):
             raise too_many(f"No {self.name} slot got free within {self._queue_seconds_max:g} s")
         try:
@@ -50,7 +54,7 @@ class Lane:
 
     @contextmanager
     def slot_given_away(self) -> Iterator[None]:
-        """Inside `slot`: lends the slot to others while this thread waits for its client."""
+        """Inside `slot`: lends it to others while this thread waits for its client."""
         self._slots.release()
         try:
             yield
@@ -58,4 +62,5 @@ class Lane:
             self._slots.acquire()
 
     def close(self) -> None:
+        """Begins nothing more."""
         self.executor.shutdown(wait=False, cancel_futures=True)

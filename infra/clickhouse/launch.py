@@ -56,7 +56,9 @@ def ensure_users(home: Path, new_password: Callable[[], str] = secrets.token_url
 
 
 def writer_password(home: Path) -> str:
-    """The writer's password. Raises FileNotFoundError before the first start, LookupError where no such user is named."""
+    """The writer's password. Raises FileNotFoundError before the first start, LookupError where no
+    such user is named.
+    """
     entries = msgspec.json.decode(users_file(home).read_bytes(), type=UsersFile).users
     for entry in entries:
         if entry.name == WRITER:
@@ -67,7 +69,9 @@ def writer_password(home: Path) -> str:
 def plan_launch(
     home: Path, port: int, *, database: str, host: str = "127.0.0.1", fsync: bool = False
 ) -> Launch:
-    """The command that serves HOME/clickhouse on the port (0: any free one, told by the announcement)."""
+    """The command that serves HOME/clickhouse on the port (0: any free one, told by the
+    announcement).
+    """
     ensure_users(home)
     announce = home / "run" / "clickhouse-engine.json"
     argv = [sys.executable, "-m", "infra.clickhouse", "--path", str(home / "clickhouse")]
@@ -79,7 +83,9 @@ def plan_launch(
 
 
 def read_announcement(path: Path) -> Announcement | None:
-    """What the process said; None while it has said nothing. An old file may name a process that has ended."""
+    """What the process said; None while it has said nothing. An old file may name a process that
+    has ended.
+    """
     try:
         return msgspec.json.decode(path.read_bytes(), type=Announcement)
     except FileNotFoundError:
@@ -101,7 +107,8 @@ async def wait_ready(host: str, port: int, seconds_max: float = 30.0) -> None:
     url = f"http://{_in_url(host)}:{port}/health"
     probe = aiohttp.ClientTimeout(total=_PROBE_SECONDS_MAX)
     async with asyncio.timeout(seconds_max), aiohttp.ClientSession(timeout=probe) as session:
-        while not await _is_ready(session, url):
+        # Another process cannot set an event of ours.
+        while not await _is_ready(session, url):  # noqa: ASYNC110
             await asyncio.sleep(_POLL_SECONDS)
 
 
@@ -114,7 +121,9 @@ async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:
 
 
 def writer_url(host: str, port: int, password: str, database: str) -> str:
-    """The URL of the form that PLAYHEAD_CLICKHOUSE has: it holds the password, so keep it out of logs."""
+    """The URL of the form that PLAYHEAD_CLICKHOUSE has: it holds the password, so keep it out of
+    logs.
+    """
     return f"http://{WRITER}:{quote(password, safe='')}@{_in_url(host)}:{port}/{quote(database)}"
 
 

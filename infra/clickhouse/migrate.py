@@ -1,7 +1,8 @@
 """Applies migrations, takes them back, and says how things stand. `playhead migrate` is this.
 
-ClickHouse has no transactions for DDL, so a run may stop in the middle: every statement is idempotent, the ledger is
-written after a migration's last statement, and the next run begins with the one that did not end.
+ClickHouse has no transactions for DDL, so a run may stop in the middle: every statement is
+idempotent, the ledger is written after a migration's last statement, and the next run begins with
+the one that did not end.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _LEDGER_COLUMNS: Final = ("version", "name", "direction", "checksum", "applied_a
 class MigrationStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How one migration stands.
 
-    changed: its file is not the one that was applied; unknown: applied, but there is no such file here.
+    changed: its file is not the one that was applied; unknown: applied, but there is no such file
+    here.
     """
 
     version: int
@@ -79,7 +81,7 @@ def _status(step: Migration | None, row: _LedgerRow | None) -> MigrationStatus:
 def plan_up(
     client: Client, database: str, *, migrations: Sequence[Migration] | None = None
 ) -> list[Migration]:
-    """What `migrate_up` would apply. Raises MigrationError where an applied file was changed since."""
+    """What `migrate_up` would apply. Raises MigrationError where an applied file was changed."""
     applied = _applied(client, database)
     pending: list[Migration] = []
     for step in _given(migrations):
@@ -88,7 +90,7 @@ def plan_up(
             pending.append(step)
         elif row.checksum != step.checksum:
             raise MigrationError(
-                f"{step.title} was changed after it was applied at {row.applied_at:%Y-%m-%d %H:%M} UTC:"
+                f"{step.title} was changed after it was applied, at {row.applied_at:%F %T} UTC:"
                 " put it back as it was, and write a new migration"
             )
     return pending
@@ -102,10 +104,11 @@ def migrate_up(
     migrations: Sequence[Migration] | None = None,
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> list[Migration]:
-    """Applies what is pending, in order; returns it. `client` is a writer's, and names no database that may not exist.
+    """Applies what is pending, in order; returns it. `client` is a writer's, and names no database
+    that may not exist.
 
-    Raises MigrationError for a changed file, DatabaseError of clickhouse_connect where a statement fails: the
-    migrations before it stay applied.
+    Raises MigrationError for a changed file, DatabaseError of clickhouse_connect where a statement
+    fails: the migrations before it stay applied.
     """
     values = variables(target or Target(database=database))
     pending = plan_up(client, database, migrations=migrations)
@@ -121,7 +124,9 @@ def plan_down(
     steps: int = 1,
     migrations: Sequence[Migration] | None = None,
 ) -> list[Migration]:
-    """What `migrate_down` would take back, the newest first. Raises MigrationError where one has no way back."""
+    """What `migrate_down` would take back, the newest first. Raises MigrationError where one has no
+    way back.
+    """
     known = {step.version: step for step in _given(migrations)}
     newest = sorted(_applied(client, database), reverse=True)[:steps]
     planned: list[Migration] = []
@@ -142,7 +147,7 @@ def migrate_down(
     migrations: Sequence[Migration] | None = None,
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> list[Migration]:
-    """Takes the last `steps` migrations back; returns them. Data in tables that they made is lost."""
+    """Takes the last `steps` migrations back; returns them. What their tables held is lost."""
     values = variables(target or Target(database=database))
     planned = plan_down(client, database, steps=steps, migrations=migrations)
     for step in planned:
@@ -175,7 +180,9 @@ def _run(
 
 
 def _has_ledger(client: Client, database: str) -> bool:
-    statement = "SELECT count() FROM system.tables WHERE database = {database:String} AND name = 'migrations'"
+    statement = """
+        SELECT count() FROM system.tables WHERE database = {database:String} AND name = 'migrations'
+    """
     return bool(client.query(statement, parameters={"database": database}).result_rows[0][0])
 
 

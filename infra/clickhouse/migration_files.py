@@ -1,4 +1,6 @@
-"""Migrations as they stand in files: plain SQL, one idempotent statement after the other, with ${variables}."""
+"""Migrations as they stand in files: plain SQL, one idempotent statement after the other, with
+${variables}.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_migrations(directory: Path = DIRECTORY) -> tuple[Migration, ...]:
-    """All migrations in order. Raises MigrationError for a file that fits no pattern, and for a number used twice."""
+    """All migrations in order. Raises MigrationError for a file that fits no pattern, and for a
+    number used twice.
+    """
     found: dict[int, Migration] = {}
     for path in sorted(directory.glob("*.sql")):
         if path.name.endswith(".down.sql"):
@@ -81,7 +85,7 @@ def _read(path: Path) -> Migration:
 
 
 def variables(target: Target) -> dict[str, str]:
-    """What the files may refer to. Raises MigrationError for names that could be more than names."""
+    """What the files may refer to. Raises MigrationError for names that may be more than names."""
     if _DATABASE.match(target.database) is None:
         raise MigrationError(f"{target.database!r} cannot be the name of a database")
     if target.cluster and _CLUSTER.match(target.cluster) is None:
@@ -102,7 +106,9 @@ def variables(target: Target) -> dict[str, str]:
 
 
 def statements(script: str, values: Mapping[str, str]) -> list[str]:
-    """The statements of a script, variables filled in. Raises MigrationError for a variable that has no value."""
+    """The statements of a script, variables filled in. Raises MigrationError for a variable that
+    has no value.
+    """
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in values:
@@ -113,7 +119,9 @@ def statements(script: str, values: Mapping[str, str]) -> list[str]:
 
 
 def _split(script: bytes) -> list[str]:
-    """Cuts at semicolons outside of strings, comments and brackets; comments before a statement go with it."""
+    """Cuts at semicolons outside of strings, comments and brackets; comments before a statement go
+    with it.
+    """
     found: list[str] = []
     start = end = 0
     for token in sql.tokens(script):

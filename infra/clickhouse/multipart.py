@@ -15,13 +15,15 @@ _PART_COUNT_MAX: Final = 1000
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A field or a file of a form."""
+
     name: str
     is_file: bool
     data: bytes
 
 
 def parse(content_type: str, body: bytes) -> list[Part]:
-    """The parts in order. Raises EngineError 36 for a body that is not what its content type says."""
+    """The parts in order. Raises EngineError 36 for a body that is no such form."""
     boundary = _boundary(content_type)
     pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, _PART_COUNT_MAX + 1)
     if len(pieces) > _PART_COUNT_MAX + 1:

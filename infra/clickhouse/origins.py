@@ -1,4 +1,6 @@
-"""Refuses web pages: any page of any site may send requests to a port on loopback, its browser's user unaware."""
+"""Refuses web pages: any page of any site may send requests to a port on loopback, its browser's
+user unaware.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ LOOPBACK_NAMES: Final = frozenset(("127.0.0.1", "localhost", "::1"))
 def foreign_reason(headers: Mapping[str, str], host_names: Collection[str]) -> str | None:
     """Why the request is refused; None where it comes from no page, or from one of our own names.
 
-    A foreign Host means that a name of somebody else's was made to point here (DNS rebinding); a foreign or hidden
-    Origin means that a page of another site asks.
+    A foreign Host means that a name of somebody else's was made to point here (DNS rebinding); a
+    foreign or hidden Origin means that a page of another site asks.
     """
     host = _host_name(f"//{headers.get('Host', '')}")
     if host not in host_names:

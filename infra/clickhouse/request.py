@@ -11,16 +11,38 @@ import msgspec
 from infra.clickhouse.errors import EngineError, bad_request, not_implemented, too_large
 from infra.clickhouse.multipart import Part
 
-# Names of the URL that are not settings of the engine. Those that ask for nothing that differs here are accepted.
+# Names of the URL that are not settings of the engine. Those that ask for nothing that differs here
+# are accepted.
 _RESERVED: Final = frozenset(
     (
-        "query database default_format query_id session_id session_timeout session_check close_session user password"
-        " quota_key compress decompress wait_end_of_query buffer_size role stacktrace client_protocol_version"
-        " http_response_headers enable_http_compression send_progress_in_http_headers"
-        " http_headers_progress_interval_ms add_http_cors_header cancel_http_readonly_queries_on_client_close"
-        " http_zlib_compression_level http_native_compression_disable_checksumming_on_decompress"
-        " http_write_exception_in_output_format"
-    ).split()
+        "add_http_cors_header",
+        "buffer_size",
+        "cancel_http_readonly_queries_on_client_close",
+        "client_protocol_version",
+        "close_session",
+        "compress",
+        "database",
+        "decompress",
+        "default_format",
+        "enable_http_compression",
+        "http_headers_progress_interval_ms",
+        "http_native_compression_disable_checksumming_on_decompress",
+        "http_response_headers",
+        "http_write_exception_in_output_format",
+        "http_zlib_compression_level",
+        "password",
+        "query",
+        "query_id",
+        "quota_key",
+        "role",
+        "send_progress_in_http_headers",
+        "session_check",
+        "session_id",
+        "session_timeout",
+        "stacktrace",
+        "user",
+        "wait_end_of_query",
+    )
 )
 _SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
 _TRUE: Final = ("1", "true")
@@ -36,13 +58,17 @@ class ExternalTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionReference(msgspec.Struct, frozen=True, kw_only=True):
+    """The session that a request belongs to."""
+
     session_id: str
     seconds: float
     must_exist: bool
 
 
 class StatementRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One statement with all that surrounds it; `readonly` is the stricter of the user's and the method's."""
+    """One statement with all that surrounds it; `readonly` is the stricter of the user's and the
+    method's.
+    """
 
     query_id: str
     user: str
@@ -125,7 +151,9 @@ def _session(values: Mapping[str, str], seconds_max: float) -> SessionReference 
 def read_form(
     values: dict[str, str], parts: list[Part], *, table_bytes_max: int
 ) -> tuple[dict[str, str], bytes, tuple[ExternalTable, ...]]:
-    """Splits a form in values, SQL and external tables: a part is a table if a structure is given for its name."""
+    """Splits a form in values, SQL and external tables: a part is a table if a structure is given
+    for its name.
+    """
     merged = dict(values)
     fields = {part.name: part for part in parts}
     described = {

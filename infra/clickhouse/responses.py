@@ -41,6 +41,7 @@ def base_headers(query_id: str, timezone: str) -> dict[str, str]:
 
 
 def result_headers(format_name: str | None) -> dict[str, str]:
+    """Those of a result in this format; none for a statement without a result."""
     if format_name is None:
         return {}
     content_type = _CONTENT_TYPES.get(format_name, _TEXT)
@@ -48,6 +49,7 @@ def result_headers(format_name: str | None) -> dict[str, str]:
 
 
 def summary_header(summary: Summary) -> dict[str, str]:
+    """What the statement read and wrote."""
     return {"X-ClickHouse-Summary": msgspec.json.encode(summary).decode()}
 
 
@@ -64,7 +66,9 @@ def error_response(error: EngineError, query_id: str, timezone: str) -> web.Resp
 
 
 def exception_block(error: EngineError, tag: str) -> bytes:
-    """What stands at the end of a result that broke off: the message between markers with the tag of the headers."""
+    """What stands at the end of a result that broke off: the message between markers with the tag
+    of the headers.
+    """
     message = f"{error.text}\n".encode("utf-8", "replace")
     marker = b"\r\n__exception__\r\n"
     name = tag.encode()

@@ -22,14 +22,17 @@ class Ticket:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Around the statement, in its worker thread. Raises EngineError 394 if it was cancelled before it began."""
+        """Around the statement, in its worker thread. Raises EngineError 394 if it was cancelled
+        before it began.
+        """
         with self._lock:
             self.check()
             self._thread_id = threading.get_native_id()
         try:
             yield
         finally:
-            # The lock makes sure that a KILL under way has met this statement, and never the thread's next one.
+            # The lock makes sure that a KILL under way has met this statement, and never the
+            # thread's next one.
             with self._lock:
                 self._thread_id = None
 

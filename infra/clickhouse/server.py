@@ -59,7 +59,9 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_server(options: ServerOptions) -> int:
-    """Serves until SIGTERM or SIGINT; returns the exit status. The whole process is the server's from here on."""
+    """Serves until SIGTERM or SIGINT; returns the exit status. The whole process is the server's
+    from here on.
+    """
     started_at = time.monotonic()
     users = load_users(options.users_file)
     directories = _Directories(options.path.resolve())
@@ -82,14 +84,17 @@ def run_server(options: ServerOptions) -> int:
     _LOG.info("ClickHouse %s opened %s in %.1f s", engine.version, directories.data, seconds)
     stopped = asyncio.run(_serve(engine, options, users, listener, directories.temporary))
     if not stopped:
-        # A thread is stuck in the engine. Its data survives a kill at any moment, so nothing is waited for.
+        # A thread is stuck in the engine. Its data survives a kill at any moment, so nothing is
+        # waited for.
         _LOG.warning("a statement did not end in time; leaving without it")
     logging.shutdown()
     os._exit(0)
 
 
 class _Directories:
-    """The data directory's parts: the engine writes data and temporary files, its configuration it may only read."""
+    """The data directory's parts: the engine writes data and temporary files, its configuration it
+    may only read.
+    """
 
     def __init__(self, path: Path) -> None:
         self.data = path / "data"
@@ -127,15 +132,17 @@ def _confine(directories: _Directories) -> None:
     )
     if version == 0:
         _LOG.warning(
-            "NOT CONFINED: this kernel has no Landlock. Whoever may send SQL here can read files and run commands"
-            " as this user. Keep the port on loopback, and keep strangers off this machine."
+            "NOT CONFINED: this kernel has no Landlock. Whoever may send SQL here can read files"
+            " and run commands as this user: keep the port on loopback, and strangers away."
         )
     else:
         _LOG.info("confined by Landlock %d to %s", version, directories.data)
 
 
 def _readable() -> tuple[Path, ...]:
-    """What Python and the engine were found to read; the environment file under /proc is empty (see __main__)."""
+    """What Python and the engine were found to read; the environment file under /proc is empty (see
+    __main__).
+    """
     own = Path("/proc") / str(os.getpid())
     names = (
         "/usr /lib /lib64 /proc/meminfo /proc/stat /proc/cpuinfo /proc/sys /sys/fs/cgroup"

@@ -12,7 +12,9 @@ from infra.clickhouse.request import SessionReference
 
 
 class Session:
-    """Has no handle until a statement leaves state behind: most clients open a session and never use it."""
+    """Has no handle until a statement leaves state behind: most clients open a session and never
+    use it.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -22,6 +24,7 @@ class Session:
         self.used_at_seconds = 0.0
 
     def close(self) -> None:
+        """Forgets what the session holds."""
         if self.handle is not None:
             self.handle.close()
             self.handle = None
@@ -39,7 +42,9 @@ class Sessions:
 
     @contextmanager
     def locked(self, user: str, reference: SessionReference) -> Iterator[Session]:
-        """The session, for one request at a time: EngineError 373 where another uses it, 372 where it must exist."""
+        """The session, for one request at a time: EngineError 373 where another uses it, 372 where
+        it must exist.
+        """
         session = self._take(user, reference)
         try:
             yield session
@@ -85,6 +90,7 @@ class Sessions:
         self._sessions.pop(min(idle)[1]).close()
 
     def close(self) -> None:
+        """Ends all sessions; none may be in use."""
         with self._lock:
             for session in self._sessions.values():
                 session.close()

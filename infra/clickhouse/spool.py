@@ -1,7 +1,7 @@
 """A request's body, waiting for its end: small ones in memory, large ones in a temporary file.
 
-Nothing is inserted before the body is there, whole and checked. So a slow client holds a connection and some disk,
-never a worker, and a body that breaks off leaves nothing behind.
+Nothing is inserted before the body is there, whole and checked. So a slow client holds a connection
+and some disk, never a worker, and a body that breaks off leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import io
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, Final
 
 from infra.clickhouse.errors import too_large
 
@@ -18,13 +18,15 @@ _PIECE_BYTES: Final = 1 << 20
 
 
 class Spool:
-    """Bytes in the order written. Not safe for several threads at a time; `close` frees what it holds."""
+    """Bytes in the order written. Not safe for several threads at a time; `close` frees what it
+    holds.
+    """
 
     def __init__(self, directory: Path, *, memory_bytes_max: int, bytes_max: int) -> None:
         self._directory = directory
         self._memory_bytes_max = memory_bytes_max
         self._bytes_max = bytes_max
-        self._file: BinaryIO = io.BytesIO()
+        self._file: IO[bytes] = io.BytesIO()
         self._in_memory = True
         self.size = 0
 
@@ -38,14 +40,15 @@ class Spool:
             raise too_large(f"The request body is longer than {self._bytes_max} bytes")
         if self._in_memory and self.size + len(data) > self._memory_bytes_max:
             self._move_to_disk()
-        self._file.write(data)
+        _write_all(self._file, data)
         self.size += len(data)
 
     def _move_to_disk(self) -> None:
-        # Unbuffered, so that a full disk is told by the write that meets it.
-        file = tempfile.TemporaryFile(dir=self._directory, prefix="body-", buffering=0)
-        file.write(self._file.getvalue())  # type: ignore[attr-defined]  # it is still the BytesIO
-        self._file, self._in_memory = file, False  # type: ignore[assignment]  # FileIO is binary too
+        # Unbuffered, so that a full disk is told by the write that meets it; `close` closes it.
+        file = tempfile.TemporaryFile(dir=self._directory, prefix="body-", buffering=0)  # noqa: SIM115
+        _write_all(file, self.head(self.size))
+        self._file.close()
+        self._file, self._in_memory = file, False
 
     def head(self, byte_count: int) -> bytes:
         """The first bytes, at most `byte_count`."""
@@ -65,4 +68,12 @@ class Spool:
             yield piece
 
     def close(self) -> None:
+        """Frees memory and disk."""
         self._file.close()
+
+
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    """An unbuffered file may take part: the disk's last bytes, before it says that it is full."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]

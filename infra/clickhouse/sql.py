@@ -1,6 +1,7 @@
 """Just enough of ClickHouse's lexer to see what a statement is, and where an INSERT's data begins.
 
-Nothing here raises, whatever the bytes are, and the time is linear in their number: the text comes from anyone.
+Nothing here raises, whatever the bytes are, and the time is linear in their number: the text comes
+from anyone.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-# An unterminated string or comment reaches to the end of the text, and possessive quantifiers keep the match linear:
-# otherwise a megabyte of quotes would be scanned once per quote.
+# An unterminated string or comment reaches to the end of the text, and possessive quantifiers keep
+# the match linear: otherwise a megabyte of quotes would be scanned once per quote.
 _TOKEN: Final = re.compile(
     rb"""(?P<space>\s++|--[^\n]*+|\#[!\ ][^\n]*+|/\*(?:.*?\*/|.*+))"""
     rb"""|'(?:[^'\\]|\\.|'')*+(?:'|\\?\Z)"""
@@ -37,11 +38,14 @@ class Token(msgspec.Struct, frozen=True):
 
     @property
     def word(self) -> bytes:
+        """In capitals, as keywords are compared."""
         return self.text.upper()
 
 
 class InsertText(msgspec.Struct, frozen=True, kw_only=True):
-    """`INSERT ... FORMAT f` cut in its parts: head without FORMAT, format, and where the data begins."""
+    """`INSERT ... FORMAT f` cut in its parts: head without FORMAT, format, and where the data
+    begins.
+    """
 
     head: bytes
     format_name: str
@@ -78,7 +82,9 @@ def leading_words(sql: bytes, count: int) -> list[bytes]:
 
 
 def split_insert(sql: bytes, head_bytes_max: int) -> InsertText | None:
-    """Cuts `INSERT ... FORMAT f <data>`; None for any other statement, and for an INSERT that brings no data with it."""
+    """Cuts `INSERT ... FORMAT f <data>`; None for any other statement, and for an INSERT that
+    brings no data with it.
+    """
     head_end = -1
     for number, token in enumerate(tokens(sql[:head_bytes_max])):
         if number == 0:
@@ -102,7 +108,9 @@ def split_insert(sql: bytes, head_bytes_max: int) -> InsertText | None:
 
 
 def _separator_length(following: bytes) -> int:
-    """One separator stands between the format's name and the data: more would be eaten from binary formats."""
+    """One separator stands between the format's name and the data: more would be eaten from binary
+    formats.
+    """
     if following == b"\r\n":
         return 2
     return 1 if following[:1] in (b"\n", b" ", b";", b"\t") else 0

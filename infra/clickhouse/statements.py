@@ -1,4 +1,6 @@
-"""Statements on a ready handle, in a worker thread: results go out piece by piece, inserts come in from a spool."""
+"""Statements on a ready handle, in a worker thread: results go out piece by piece, inserts come in
+from a spool.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from infra.clickhouse.handles import Ready
 from infra.clickhouse.request import StatementRequest
 from infra.clickhouse.running import Ticket
 
-# Formats without head and foot: the engine's pieces, one after the other, are the whole. The others come at once.
+# Formats without head and foot: the engine's pieces, one after the other, are the whole. The others
+# come at once.
 _STREAMED: Final = frozenset(
     (
         "Native",
@@ -113,7 +116,8 @@ def _pump(handle: Handle, stream: Any, channel: ResultChannel, ticket: Ticket) -
                 gathered.clear()
                 handed_over_at = now
     finally:
-        # Rows that were there before a failure are handed over: the client sees how far the result went.
+        # Rows that were there before a failure are handed over: the client sees how far the result
+        # went.
         if gathered:
             channel.write(bytes(gathered))
     return rows, size

@@ -19,7 +19,9 @@ READER: Final = "default"
 
 
 class UserEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One user as the users file has it. `readonly` is ClickHouse's: 0 writes, 1 reads, 2 reads and sets settings."""
+    """One user as the users file has it. `readonly` is ClickHouse's: 0 writes, 1 reads, 2 reads and
+    sets settings.
+    """
 
     name: str
     password: str = ""
@@ -27,6 +29,8 @@ class UserEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class UsersFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The users file as a whole."""
+
     users: tuple[UserEntry, ...]
 
 
@@ -39,6 +43,8 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request says of who asks."""
+
     name: str
     password: str
 
@@ -49,7 +55,8 @@ def default_reader() -> UserEntry:
 
 
 def load_users(path: Path) -> dict[str, User]:
-    """Reads the users file. Raises ValueError where others can read it, or where it is not a users file.
+    """Reads the users file. Raises ValueError where others can read it, or where it is not a users
+    file.
 
     A file that does not name `default` gets it as a reader without a password.
     """
@@ -75,7 +82,9 @@ def _without_password(entry: UserEntry) -> User:
 
 
 def credentials(headers: Mapping[str, str], parameters: Mapping[str, str]) -> Credentials:
-    """The credentials of a request, from where ClickHouse looks for them: own headers, Basic, then the URL."""
+    """The credentials of a request, from where ClickHouse looks for them: own headers, Basic, then
+    the URL.
+    """
     authorization = headers.get("Authorization", "")
     if "X-ClickHouse-User" in headers:
         return Credentials(
@@ -99,7 +108,9 @@ def _basic(encoded: str) -> Credentials:
 
 
 def authenticate(users: Mapping[str, User], given: Credentials) -> User:
-    """The user whose password was given. Raises EngineError 516, the same for an unknown name and a wrong password."""
+    """The user whose password was given. Raises EngineError 516, the same for an unknown name and a
+    wrong password.
+    """
     digest = hashlib.sha256(given.password.encode("utf-8", "surrogateescape")).digest()
     user = users.get(given.name)
     known = user.password_sha256 if user is not None else bytes(32)

@@ -1,4 +1,6 @@
-"""Everything that statements run on: the engine, its sessions, and the threads, with their start and their end."""
+"""Everything that statements run on: the engine, its sessions, and the threads, with their start
+and their end.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from infra.clickhouse.engine import Engine
 from infra.clickhouse.handles import Ready, ready_handle
@@ -21,7 +23,9 @@ T = TypeVar("T")
 
 
 class Workers:
-    """Created and used on the event loop; `default_database` is where a request that names none looks."""
+    """Created and used on the event loop; `default_database` is where a request that names none
+    looks.
+    """
 
     def __init__(
         self,
@@ -35,6 +39,7 @@ class Workers:
         self.bodies = ThreadPoolExecutor(limits.body_thread_count, "bodies")
         self._sessions = Sessions(engine, now_seconds, limits.session_count_max)
         self._running = Running(engine)
+        self._jobs: set[asyncio.Future[Any]] = set()
         self._default_database = default_database
         self._readers = Lane(
             "reader",
@@ -71,7 +76,9 @@ class Workers:
     def start(
         self, lane: Lane, query_id: str, work: Callable[[Ticket], T]
     ) -> tuple[Ticket, asyncio.Future[T]]:
-        """Runs `work` in a thread of the lane. Raises EngineError 202 where it is full, 216 for an id in use."""
+        """Runs `work` in a thread of the lane. Raises EngineError 202 where it is full, 216 for an
+        id in use.
+        """
         lane.admit()
         try:
             ticket = self._running.begin(query_id)
@@ -87,9 +94,11 @@ class Workers:
         job = loop.run_in_executor(lane.executor, work_in_slot)
 
         def over(_: asyncio.Future[T]) -> None:
+            self._jobs.discard(job)
             lane.dismiss()
             self._running.end(ticket)
 
+        self._jobs.add(job)
         job.add_done_callback(over)
         return ticket, job
 
@@ -107,11 +116,10 @@ class Workers:
         """Cancels what runs and closes the engine; False where a statement did not end in time."""
         for ticket in self._running.tickets():
             self.cancel(ticket)
-        deadline = asyncio.get_running_loop().time() + self.limits.stop_seconds_max
-        while self._running.tickets() and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
-        if self._running.tickets():
-            return False
+        if self._jobs:
+            _, unfinished = await asyncio.wait(self._jobs, timeout=self.limits.stop_seconds_max)
+            if unfinished:
+                return False
         self._sessions.close()
         self.engine.close()
         return True

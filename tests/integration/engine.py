@@ -34,7 +34,9 @@ class RunningClickHouse(msgspec.Struct, kw_only=True):
 async def start_clickhouse(
     home: Path, port: int = 0, database: str = "playhead"
 ) -> RunningClickHouse:
-    """Starts the engine on HOME/clickhouse and waits until it answers queries; its log is HOME/logs/clickhouse.log."""
+    """Starts the engine on HOME/clickhouse and waits until it answers queries; its log is
+    HOME/logs/clickhouse.log.
+    """
     launch = plan_launch(home, port, database=database)
     log = home / "logs" / "clickhouse.log"
     log.parent.mkdir(parents=True, exist_ok=True)
