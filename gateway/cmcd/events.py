@@ -3,17 +3,18 @@
 The gateway keeps nothing between requests, so each line maps alone, to one event or to none.
 Which buffering was start-up, seek or stall is left to the session fold: it sees the order.
 
-Identity. `sn` counts up per event target, and each player instance posts to a collector URL of
-its own, so (session, ``cmcd-{instance}``, sn) names a line; the event's id is derived from it and
-from `ts`, so a re-sent line is the same event, byte for byte. `sn` starts again when the player's
-own session id changes (dash.js sends a random one until its manifest is there): a line whose
-`sid` is not our session's gets a source of its own. A line without `sn` is numbered by `ts`.
+Identity is (session, ``cmcd-{instance}``, sequence), the sequence made of `ts` and then `sn`.
+`sn` alone does not do: dash.js starts it again when an MPD brings CMCD parameters, Shaka when it
+is configured anew, and every player when it loads again under the same collector URL. A re-sent
+line is the same event byte for byte, for its id is derived from the same two. And the order is
+that of the player's clock, in which a later `sn` comes later.
 """
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
@@ -35,8 +36,9 @@ from schemas.events import (
 )
 from schemas.ids import uuid7
 
-# The last millisecond of the year 9999, the end of what a datetime holds.
-AT_MS_MAX = 253_402_300_799_999
+# Sequences stay below 2^53, so times below the year 2109.
+SEQUENCES_PER_MS = 2**11
+AT_MS_MAX = 2**53 // SEQUENCES_PER_MS - 1
 KBPS_MAX = 100_000_000
 
 _Head = dict[str, Any]
@@ -125,17 +127,16 @@ def _heartbeat(report: CmcdReport, head: _Head) -> Heartbeat:
 
 def _head(report: CmcdReport, source: CmcdSource, at_ms: int) -> _Head:
     name = f"cmcd-{source.instance[:64]}"
-    sequence = report.sequence_number
-    if report.session_id is not None and report.session_id != source.session_id:
-        name = f"{name}-{_digest(report.session_id, size=4).hex()}"
-    if sequence is None:
-        name, sequence = f"{name}-unnumbered", at_ms
-    identity = f"{source.session_id}\x1f{name}\x1f{sequence}\x1f{report.event}"
+    number = report.sequence_number
+    if number is None:
+        number = crc32(f"{report.event} {report.state} {report.url}".encode())
+    sequence = at_ms * SEQUENCES_PER_MS + number % SEQUENCES_PER_MS
+    identity = f"{source.session_id} {name} {sequence}".encode()
     return {
         "session_id": source.session_id,
         "source": name,
         "sequence": sequence,
-        "id": str(uuid7(at_ms, _digest(identity, size=10))),
+        "id": str(uuid7(at_ms, blake2b(identity, digest_size=10).digest())),
         "at": datetime.fromtimestamp(at_ms / 1000, UTC),
         "playhead_ms": report.playhead_ms,
         "cdn": _name_cdn(report, source.cdns),
@@ -148,10 +149,6 @@ def _name_cdn(report: CmcdReport, cdns: Mapping[str, str]) -> str:
     if not report.url or not cdns:
         return ""
     return cdns.get("/".join(report.url.split("/", 3)[:3]), "")
-
-
-def _digest(text: str, *, size: int) -> bytes:
-    return blake2b(text.encode("utf-8", "replace"), digest_size=size).digest()
 
 
 def _first(*values: int | None) -> int | None:

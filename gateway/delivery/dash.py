@@ -56,14 +56,11 @@ def build_mpd(title: Title, renditions: tuple[Rendition, ...], cdns: Sequence[Cd
 
 
 def _add_steering(root: _Element, cdns: Sequence[Cdn]) -> None:
-    # The order in the MPD is fresh: asking before the start would only delay it.
+    # Without queryBeforeStart dash.js 5.2 never asks at all.
     steering = _add(
-        root,
-        "ContentSteering",
-        defaultServiceLocation=cdns[0].name,
-        queryBeforeStart="false",
+        root, "ContentSteering", defaultServiceLocation=cdns[0].name, queryBeforeStart="true"
     )
-    steering.text = f"{ROOT_URL}/steering?kf=dashjs"
+    steering.text = f"{ROOT_URL}/steering"
 
 
 def _add_client_data(root: _Element, title: Title) -> None:
