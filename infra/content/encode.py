@@ -82,7 +82,7 @@ def filter_graph(source: Source, encoding: Encoding) -> str:
         badge = badge_inputs.get(rung.rendition_id)
         if badge is not None:
             parts.append(f"{scaled}[scaled{number}]")
-            scaled = f"[scaled{number}][{badge}:v]overlay=format=yuv420"
+            scaled = f"[scaled{number}][{badge}:v]overlay=x=W-w-h/2:y=h/2:format=yuv420"
         parts.append(f"{scaled}[{rung.rendition_id}]")
     return ";".join(parts)
 
@@ -103,7 +103,16 @@ def _video_args(rung: FittedRung, source: Source, preset: Preset) -> list[str]:
 
 def _audio_args(channels: int) -> list[str]:
     return [
-        *("-c:a", "aac", "-b:a", f"{AUDIO_KBPS_PER_CHANNEL * channels}k", "-ac", str(channels)),
+        *(
+            "-c:a",
+            "aac",
+            "-aac_coder",
+            "fast",
+            "-b:a",
+            f"{AUDIO_KBPS_PER_CHANNEL * channels}k",
+            "-ac",
+            str(channels),
+        ),
         *("-ar", str(AUDIO_SAMPLING_RATE_HZ), "-map_metadata", "-1", "-map_chapters", "-1"),
     ]
 
