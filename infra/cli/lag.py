@@ -1,0 +1,41 @@
+"""`playhead lag`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import click
+
+from infra.cli.output import json_option, print_rows
+from infra.deployment import Deployment
+from infra.settings import load_settings
+from infra.workers import WORKER_NAMES
+from streams.clock import system_clock
+from streams.lag import GroupLag, read_lags
+
+WATCH_INTERVAL_S = 2.0
+
+
+@click.command("lag")
+@click.option("--watch", is_flag=True, help="Go on every two seconds until Ctrl-C.")
+@json_option
+def command(watch: bool, as_json: bool) -> None:
+    """Print every consumer group's lag, in messages and in time.
+
+    Example: playhead lag --watch
+    """
+    deployment = Deployment(settings=load_settings())
+    while True:
+        lags = asyncio.run(read_lags(deployment.broker(), WORKER_NAMES, system_clock()))
+        if watch and not as_json:
+            click.clear()
+        _print(lags, as_json)
+        if not watch:
+            return
+        time.sleep(WATCH_INTERVAL_S)
+
+
+def _print(lags: list[GroupLag], as_json: bool) -> None:
+    columns = GroupLag.__struct_fields__
+    print_rows(columns, ([getattr(lag, name) for name in columns] for lag in lags), as_json=as_json)

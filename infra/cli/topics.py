@@ -1,0 +1,193 @@
+"""`playhead topics`: the registry against the broker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from infra.cli.output import json_option, print_rows
+from infra.deployment import Deployment
+from infra.settings import load_settings
+from streams.admin import apply_topics
+from streams.asyncapi import asyncapi_document
+from streams.broker import Broker
+from streams.topics import BY_NAME, TOPICS, Topic
+
+
+@click.group("topics")
+def command() -> None:
+    """Topics: what the registry says, what the broker has, what is written now.
+
+    Example: playhead topics tail license.decisions.v1
+    """
+
+
+def _broker() -> Broker:
+    return Deployment(settings=load_settings()).broker()
+
+
+def _topic(name: str) -> Topic:
+    if name not in BY_NAME:
+        raise click.UsageError(f"{name} is not a topic; `playhead topics list` names them all")
+    return BY_NAME[name]
+
+
+@command.command("list")
+@json_option
+def list_topics(as_json: bool) -> None:
+    """Every topic, and whether the broker has it.
+
+    Example: playhead topics list
+    """
+    broker = _broker()
+    existing = asyncio.run(_existing(broker))
+    print_rows(
+        ("topic", "key", "partitions", "kept", "writer", "on the broker"),
+        (
+            (
+                topic.name,
+                topic.key,
+                topic.partitions,
+                _kept(topic),
+                topic.writer,
+                "yes" if broker.physical(topic.name) in existing else "missing",
+            )
+            for topic in TOPICS
+        ),
+        as_json=as_json,
+    )
+
+
+async def _existing(broker: Broker) -> set[str]:
+    admin = AIOKafkaAdminClient(**broker.client_options())
+    await admin.start()
+    try:
+        return set(await admin.list_topics())
+    finally:
+        await admin.close()
+
+
+def _kept(topic: Topic) -> str:
+    if topic.is_compacted:
+        return "compacted"
+    if topic.retention_ms is None:
+        return "for ever"
+    hours = topic.retention_ms / 3_600_000
+    return f"{hours / 24:g} d" if hours >= 24 else f"{hours:g} h"
+
+
+@command.command("apply")
+@click.option("--dry-run", is_flag=True, help="Only say what is missing.")
+def apply(dry_run: bool) -> None:
+    """Make the topics that are missing and set what differs.
+
+    Example: playhead topics apply --dry-run
+    """
+    settings = load_settings()
+    broker = Deployment(settings=settings).broker()
+    made = asyncio.run(
+        apply_topics(broker, replication=settings.kafka_replication, dry_run=dry_run)
+    )
+    for name in made:
+        click.echo(f"{'would make' if dry_run else 'made'} {name}")
+    click.echo(f"{len(made)} topics {'are missing' if dry_run else 'made'}")
+
+
+@command.command("show")
+@click.argument("name")
+def show(name: str) -> None:
+    """One topic: what it carries, its schema, who writes and reads it.
+
+    Example: playhead topics show playback.events.v1
+    """
+    topic = _topic(name)
+    _, schemas = msgspec.json.schema_components([topic.value] if topic.value is not bytes else [])
+    described = {
+        "topic": topic.name,
+        "carries": topic.carries,
+        "key": topic.key,
+        "partitions": topic.partitions,
+        "kept": _kept(topic),
+        "writer": topic.writer,
+        "readers": topic.readers,
+        "schemas": schemas,
+    }
+    click.echo(json.dumps(described, indent=2))
+
+
+@command.command("tail")
+@click.argument("name")
+@click.option("-n", "--last", default=10, show_default=True, help="Records of each partition.")
+@click.option("--follow/--no-follow", default=True, help="Go on until Ctrl-C.")
+def tail(name: str, last: int, follow: bool) -> None:
+    """Print a topic's records decoded, one JSON object a line.
+
+    Example: playhead topics tail playback.events.v1 -n 3 --no-follow
+    """
+    asyncio.run(_tail(_broker(), _topic(name), last, follow))
+
+
+async def _tail(broker: Broker, topic: Topic, last: int, follow: bool) -> None:
+    consumer = AIOKafkaConsumer(**broker.client_options(), group_id=None)
+    await consumer.start()
+    try:
+        physical = broker.physical(topic.name)
+        partitions = [TopicPartition(physical, i) for i in range(topic.partitions)]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        starts = await consumer.beginning_offsets(partitions)
+        for partition in partitions:
+            consumer.seek(partition, max(starts[partition], ends[partition] - last))
+        remaining = sum(min(last, ends[p] - starts[p]) for p in partitions)
+        while follow or remaining > 0:
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                for record in records:
+                    click.echo(_line(topic, record))
+                remaining -= len(records)
+    finally:
+        await consumer.stop()
+
+
+def _line(topic: Topic, record: object) -> bytes:
+    value = getattr(record, "value", None)
+    shown: object = None if value is None else f"{len(value)} sealed bytes"
+    if value is not None and topic.value is not bytes:
+        shown = msgspec.Raw(value) if _is_json(value) else repr(value[:200])
+    return msgspec.json.encode(
+        {
+            "partition": getattr(record, "partition", 0),
+            "offset": getattr(record, "offset", 0),
+            "timestamp_ms": getattr(record, "timestamp", 0),
+            "key": (getattr(record, "key", None) or b"").decode(errors="replace"),
+            "value": shown,
+        }
+    )
+
+
+def _is_json(value: bytes) -> bool:
+    try:
+        msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+@command.command("asyncapi")
+@click.option("--out", type=click.Path(path_type=Path), help="Write it to this file.")
+def asyncapi(out: Path | None) -> None:
+    """The AsyncAPI document of all topics.
+
+    Example: playhead topics asyncapi --out docs/asyncapi.json
+    """
+    text = json.dumps(asyncapi_document(version("playhead")), indent=1) + "\n"
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text)
