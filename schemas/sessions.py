@@ -137,7 +137,7 @@ class GetKeys(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
 
     account_id: str
     session_id: str
-    key_ids: tuple[str, ...]
+    key_ids: Annotated[tuple[str, ...], Meta(max_length=64)]
     """Hex."""
     system: Literal["clearkey", "identity"] = "clearkey"
     region: str = ""

@@ -1,6 +1,6 @@
 """Content keys: made once per content and tier, kept only wrapped, unwrapped only here.
 
-`wrapped` = nonce (12 bytes) + AES-256-GCM under a key-encryption key that never leaves its provider.
+`wrapped` = nonce (12 bytes) + AES-256-GCM under a key-encryption key that stays with its provider.
 """
 
 from __future__ import annotations

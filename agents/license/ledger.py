@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Final
 
 from msgspec.structs import replace
 
 from schemas.licenses import LicenseDecision
 from schemas.sessions import Lease, RegisteredDevice, Session
 
-ANSWERS_KEPT_MS = 600_000
+ANSWERS_KEPT_MS = 60_000
 """How long a request is remembered: far longer than any deadline."""
+TEMPORARY: Final = frozenset({"stale-account", "key-service"})
+"""Denials that the same request may overcome when it is asked again."""
 
 
 @dataclass(slots=True)
@@ -160,6 +163,8 @@ class Ledger:
                 del self._households[account_id]
 
     def _remember(self, household: Household, decision: LicenseDecision) -> None:
+        if decision.reason in TEMPORARY:
+            return
         household.answered[decision.action, decision.request_id] = decision
         if len(household.answered) > 64:
             _prune_answers(household, decision.decided_at_ms)

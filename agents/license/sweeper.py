@@ -1,0 +1,79 @@
+"""Ends sessions that nobody ended: idle for too long, or over their time."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+
+from agents.license.decisions import Asking, Knowledge
+from agents.license.ledger import Ledger
+from agents.license.plans import LicensePolicy
+from agents.license.registrar import Registrar
+from agents.license.upkeep import lapse
+from agents.shell import ShellPorts
+from schemas.errors import RetryableError
+from schemas.ids import uuid7
+
+log = logging.getLogger(__name__)
+INTERVAL_S = 10
+ENDED_PER_ROUND_MAX = 1_000
+
+
+class Sweeper:
+    """Looks at every session now and then. Two workers may both end one: it ends once."""
+
+    def __init__(
+        self,
+        ports: ShellPorts,
+        ledger: Ledger,
+        registrar: Registrar,
+        policy: LicensePolicy,
+        knowledge: Callable[[str], Knowledge],
+    ) -> None:
+        self._ports = ports
+        self._ledger = ledger
+        self._registrar = registrar
+        self._policy = policy
+        self._knowledge = knowledge
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin in the background."""
+        self._task = asyncio.create_task(self._sweep_for_ever(), name="license sweeper")
+
+    async def stop(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(INTERVAL_S)
+            try:
+                await self.sweep()
+            except RetryableError as error:
+                self._ports.halt(error)
+                return
+
+    async def sweep(self) -> None:
+        """End what is over now, and forget what is long over."""
+        now_ms = self._ports.clock()
+        idle = itertools.islice(
+            self._ledger.idle(now_ms, self._policy.idle_ms), ENDED_PER_ROUND_MAX
+        )
+        for running in list(idle):
+            session = running.session
+            asking = Asking(
+                now_ms=now_ms,
+                decision_id=str(uuid7(now_ms, secrets.token_bytes(10))),
+                request_id=f"lapse:{session.session_id}",
+            )
+            decision = lapse(running, self._knowledge(session.account_id), asking)
+            await self._registrar.record(decision)
+        self._ledger.prune(now_ms)
