@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS ${database}.decisions_raw ${on_cluster} SYNC;

@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS ${database}.sessions_raw ${on_cluster} SYNC;
