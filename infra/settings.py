@@ -74,8 +74,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "", "JSON list of outside identity providers: issuer, audience, jwks (file or URL)"
     )
     key_provider: Literal["file"] = _setting("file", "who wraps content keys")
-    trial_plan: Literal["", "basic", "standard", "premium"] = _setting(
-        "", "plan that new accounts may try for 14 days; empty: none"
+    trial_days: Annotated[int, Meta(ge=0, le=365)] = _setting(
+        0, "how long a plan chosen at sign-up may be tried; 0: billing decides first"
     )
     demo: bool = _setting(True, "make demo titles and a demo account at the first start")
     log_format: Literal["text", "json"] = _setting("text", "how log lines look")
