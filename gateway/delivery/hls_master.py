@@ -51,11 +51,13 @@ def _audio_group(tracks: tuple[AudioTrack, ...], pathway: Pathway, player: Playe
 def _subtitle_group(
     tracks: tuple[SubtitleTrack, ...], pathway: Pathway, player: Player
 ) -> Iterator[str]:
+    # Shaka looks for the pathway of subtitles on their own tag; without it, it fetches nothing.
+    own_pathway = f',PATHWAY-ID="{pathway.name}"' if player == "shaka" else ""
     for track, name in zip(tracks, _unique_names(tracks), strict=True):
         yield (
             f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="subtitles-{pathway.name}",'
             f'NAME="{name}",LANGUAGE="{_quoted(track.language)}",'
-            f'DEFAULT=NO,AUTOSELECT=YES,STABLE-RENDITION-ID="{track.track_id}",'
+            f'DEFAULT=NO,AUTOSELECT=YES,STABLE-RENDITION-ID="{track.track_id}"{own_pathway},'
             f'URI="{_playlist_url(track.track_id, pathway, player)}"'
         )
 

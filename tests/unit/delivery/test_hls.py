@@ -66,6 +66,11 @@ def test_every_pathway_has_groups_of_its_own() -> None:
         assert ("SUBTITLES", variant["SUBTITLES"]) in groups
 
 
+def test_shaka_is_told_the_pathway_of_subtitles_on_their_own_tag() -> None:
+    master = Assembly().master(a_title(audio=()), a_viewer(player="shaka"))
+    assert [found["PATHWAY-ID"] for found in tags(master, "EXT-X-MEDIA")] == ["alpha", "beta"]
+
+
 def test_hlsjs_gets_a_pathway_for_every_ceiling() -> None:
     master = Assembly().master(a_title(), a_viewer(player="hlsjs"))
     assert variants(master) == {
