@@ -23,18 +23,18 @@ class PlayersUnavailableError(Exception):
     """npm could not install the players; the message is npm's last line."""
 
 
-def player_files(home: Path, *, runtime: Path | None = None) -> dict[str, Path]:
+def player_files(runtime: Path) -> dict[str, Path]:
     """Where the browser builds of `shaka`, `dashjs` and `hlsjs` lie after `provide_players`."""
-    folder = (runtime or home / "runtime") / "players" / _lock_digest()
+    folder = runtime / "players" / _lock_digest()
     return {player: folder / build.name for player, build in BUILDS.items()}
 
 
-def provide_players(home: Path, *, runtime: Path | None = None) -> dict[str, Path]:
+def provide_players(runtime: Path) -> dict[str, Path]:
     """Fetch the players if they are not there and return `player_files`.
 
     Blocks for some ten seconds the first time. Raises PlayersUnavailableError.
     """
-    files = player_files(home, runtime=runtime)
+    files = player_files(runtime)
     folder = next(iter(files.values())).parent
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / "lock").open("w") as lock:

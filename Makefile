@@ -1,0 +1,66 @@
+# Needs Python >= 3.11 and make; everything else comes from the package registries.
+# Another Python: make run PYTHON=python3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+# A Python that was named, here or in the environment, replaces an environment of another one.
+CHOSEN := $(if $(filter environment command,$(firstword $(origin PYTHON))),--chosen)
+SETUP := $(PYTHON) -m infra.setup.environment --venv $(VENV) $(CHOSEN)
+
+RUN_LOCKS ?= runtime content
+TEST_LOCKS ?= $(RUN_LOCKS) test
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test run test lint unit bench status doctor simulate clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what running needs (make run does it too)
+	@$(SETUP) $(RUN_LOCKS)
+
+setup-test: ## Install what the tests need besides (make test does it too)
+	@$(SETUP) $(TEST_LOCKS)
+
+run: setup ## Start everything in the foreground; Ctrl-C stops it. ARGS="--only gateway"
+	@$(BIN)/playhead run $(ARGS)
+
+test: setup-test ## Check style, types and imports, then run every test. ARGS="-k license"
+	@status=0; \
+	$(MAKE) --no-print-directory checks || status=1; \
+	$(BIN)/python -m pytest $(ARGS) || status=1; \
+	exit $$status
+
+lint: setup-test checks ## Check style, types and imports alone
+
+.PHONY: checks
+checks:
+	@status=0; \
+	$(BIN)/ruff check . || status=1; \
+	$(BIN)/ruff format --check . || status=1; \
+	$(BIN)/mypy || status=1; \
+	$(BIN)/lint-imports || status=1; \
+	exit $$status
+
+unit: setup-test ## Run the fast tests alone
+	@$(BIN)/python -m pytest tests/unit $(ARGS)
+
+bench: setup-test ## Measure this machine: gateway, licenses, sink, time to queryable
+	@$(BIN)/playhead bench $(ARGS)
+
+status: setup ## Show what runs, since when, and how far behind
+	@$(BIN)/playhead status $(ARGS)
+
+doctor: setup ## Find what is wrong and how to mend it
+	@$(BIN)/playhead doctor $(ARGS)
+
+simulate: setup ## Let realistic viewers watch. ARGS="--viewers 50"
+	@$(BIN)/playhead simulate $(ARGS)
+
+clean: ## Remove the environment and caches; .playhead (all data) stays
+	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Makes a bare machine ready: the virtual environment and what is downloaded besides wheels."""
