@@ -51,7 +51,7 @@ class CmcdSource(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str
     instance: str
     cdns: Mapping[str, str] = {}
-    """CDN names by origin (``http://host:port``), to name the CDN that a reported URL is of."""
+    """CDN names by base URL, without a slash at its end: they name whose a reported URL is."""
 
 
 def map_report(report: CmcdReport, source: CmcdSource) -> PlaybackEvent | None:
@@ -146,9 +146,8 @@ def _head(report: CmcdReport, source: CmcdSource, at_ms: int) -> _Head:
 def _name_cdn(report: CmcdReport, cdns: Mapping[str, str]) -> str:
     if report.cdn:
         return report.cdn[:64]
-    if not report.url or not cdns:
-        return ""
-    return cdns.get("/".join(report.url.split("/", 3)[:3]), "")
+    url = report.url or ""
+    return next((name for base, name in cdns.items() if url.startswith(f"{base}/")), "")
 
 
 def _first(*values: int | None) -> int | None:

@@ -23,7 +23,11 @@ from schemas.events import (
 from tests.unit.cmcd.captured import PLAYERS, event_body
 
 SESSION_ID = "11111111-1111-4111-8111-111111111111"
-SOURCE = CmcdSource(session_id=SESSION_ID, instance="i1", cdns={"http://127.0.0.1:18081": "alpha"})
+SOURCE = CmcdSource(
+    session_id=SESSION_ID,
+    instance="i1",
+    cdns={"http://127.0.0.1:1808": "wrong", "http://127.0.0.1:18081/c": "alpha"},
+)
 DECODER = Decoder[PlaybackEvent](PlaybackEvent)
 
 
