@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from infra.clickhouse.limits import Limits
 from infra.clickhouse.server import ServerOptions, run_server
 
@@ -56,6 +58,7 @@ def _options(arguments: list[str]) -> ServerOptions:
     parser.add_argument("--host-name", action="append", default=[], help="also served as")
     parser.add_argument("--database", default="", help="where requests look that name none")
     parser.add_argument("--fsync", action="store_true", help="flush parts before answering")
+    parser.add_argument("--limits", default="{}", help="JSON object: names as in limits.py")
     given = parser.parse_args(arguments)
     return ServerOptions(
         path=given.path,
@@ -66,8 +69,15 @@ def _options(arguments: list[str]) -> ServerOptions:
         host_names=tuple(given.host_name),
         database=given.database,
         fsync=given.fsync,
-        limits=Limits(),
+        limits=_limits(parser, given.limits),
     )
+
+
+def _limits(parser: argparse.ArgumentParser, text: str) -> Limits:
+    try:
+        return msgspec.json.decode(text, type=Limits)
+    except msgspec.DecodeError as error:
+        parser.error(f"--limits: {error}")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ _CODE: Final = re.compile(r"Code: (\d+)\.")
 _NO_SPACE: Final = re.compile(r"errno: 28\b|No space left on device", re.IGNORECASE)
 _STATUS_BY_CODE: Final[dict[int, int]] = {
     **dict.fromkeys((6, 26, 27, 33, 36, 38, 41, 43, 44, 53, 55, 62, 69, 70, 72, 117, 130), 400),
-    **dict.fromkeys((167, 168, 336, 354, 372, 374, 377, 456, 457, 636), 400),
-    **dict.fromkeys((46, 47, 50, 60, 63, 71, 73, 81, 115), 404),
+    **dict.fromkeys((167, 168, 336, 354, 374, 377, 456, 457, 636), 400),
+    **dict.fromkeys((46, 47, 50, 60, 63, 71, 73, 81, 115, 372), 404),
     **dict.fromkeys((164, 192, 193, 195, 497, 516), 403),
     **dict.fromkeys((76, 202, 209, 439), 503),
     **dict.fromkeys((159, 160), 408),

@@ -69,7 +69,9 @@ def check_class(statement: Statement, *, user: str, readonly: int) -> None:
         raise syntax_error("Syntax error (Multi-statements are not allowed)")
     if statement.query_class == "CONTROL" and not _begins_with(statement.words, _CONTROL_ALLOWED):
         raise not_allowed(f"{user}: Not allowed on the embedded engine")
-    if statement.query_class == "MUTATING_GLOBAL":
+    # An INSERT counts as global where USE chose a system database; into those, the engine lets
+    # nobody write.
+    if statement.query_class == "MUTATING_GLOBAL" and statement.words[:1] != (b"INSERT",):
         raise not_allowed(f"{user}: The embedded engine keeps no users, roles or functions")
     if readonly and not statement.is_read_only and not statement.leaves_state:
         raise read_only(user)

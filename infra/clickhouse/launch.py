@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import msgspec
 
+from infra.clickhouse.limits import Limits
 from infra.clickhouse.server import Announcement
 from infra.clickhouse.users import UserEntry, UsersFile
 
@@ -67,7 +68,13 @@ def writer_password(home: Path) -> str:
 
 
 def plan_launch(
-    home: Path, port: int, *, database: str, host: str = "127.0.0.1", fsync: bool = False
+    home: Path,
+    port: int,
+    *,
+    database: str,
+    host: str = "127.0.0.1",
+    fsync: bool = False,
+    limits: Limits | None = None,
 ) -> Launch:
     """The command that serves HOME/clickhouse on the port (0: any free one, told by the
     announcement).
@@ -78,6 +85,7 @@ def plan_launch(
     argv += ["--host", host, "--port", str(port), "--users-file", str(users_file(home))]
     argv += ["--announce", str(announce), "--database", database]
     argv += ["--fsync"] if fsync else []
+    argv += ["--limits", msgspec.json.encode(limits).decode()] if limits is not None else []
     root = str(Path(__file__).resolve().parents[2])
     return Launch(argv=tuple(argv), env={"PYTHONPATH": root}, announce=announce)
 

@@ -7,7 +7,7 @@ import msgspec
 MEBIBYTE = 1 << 20
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one client, and all clients together, may take of the process."""
 
     connection_count_max: int = 256

@@ -45,6 +45,7 @@ _RESERVED: Final = frozenset(
     )
 )
 _SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
+_FORMAT: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
 _TRUE: Final = ("1", "true")
 
 
@@ -103,7 +104,7 @@ def read_request(
         user=user,
         readonly=readonly,
         database=values.get("database", ""),
-        default_format=values.get("default_format") or "TabSeparated",
+        default_format=_format(values.get("default_format") or "TabSeparated"),
         settings=_settings(values, {table.name for table in external_tables}),
         parameters={
             name.removeprefix("param_"): value
@@ -113,6 +114,13 @@ def read_request(
         session=_session(values, session_seconds_max),
         external_tables=external_tables,
     )
+
+
+def _format(name: str) -> str:
+    """Formats go into statements as they are: only a name may."""
+    if _FORMAT.match(name) is None:
+        raise EngineError(73, f"Unknown format {name}", "UNKNOWN_FORMAT")
+    return name
 
 
 def _settings(values: Mapping[str, str], table_names: set[str]) -> dict[str, str]:
@@ -185,7 +193,7 @@ def _external_table(part: Part, values: Mapping[str, str]) -> ExternalTable:
         )
     if not structure:
         raise bad_request(f"Neither {part.name}_structure nor {part.name}_types is given")
-    format_name = values.get(f"{part.name}_format", "TabSeparated")
+    format_name = _format(values.get(f"{part.name}_format", "TabSeparated"))
     return ExternalTable(
         name=part.name, structure=structure, format_name=format_name, data=part.data
     )

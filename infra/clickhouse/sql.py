@@ -117,14 +117,22 @@ def _separator_length(following: bytes) -> int:
 
 
 def output_format(sql: bytes) -> str | None:
-    """The name after the last FORMAT outside brackets, None where the statement names none."""
-    previous = b""
-    found: str | None = None
+    """The name in the FORMAT clause that ends the statement, None where it has none."""
+    found: bytes | None = None
+    before = last = b""
     for token in tokens(sql):
-        if token.depth == 0 and previous == b"FORMAT" and _NAME.match(token.text):
-            found = token.text.decode("ascii")
-        previous = token.word
-    return found
+        if token.depth > 0:
+            before, last = last, b""
+            continue
+        if token.text == b";" or token.word == b"SETTINGS":
+            found = _named_format(before, last) or found
+        before, last = last, token.text
+    name = _named_format(before, last) or found
+    return name.decode("ascii") if name is not None else None
+
+
+def _named_format(before: bytes, last: bytes) -> bytes | None:
+    return last if before.upper() == b"FORMAT" and _NAME.match(last) else None
 
 
 def quoted(text: str) -> str:

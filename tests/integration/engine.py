@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from infra.clickhouse.launch import plan_launch, wait_announced, wait_ready, writer_password
+from infra.clickhouse.limits import Limits
+from infra.clickhouse.launch import WRITER, plan_launch, wait_announced, wait_ready, writer_password
 
 STOP_SECONDS_MAX = 5.0
 
@@ -24,6 +25,20 @@ class RunningClickHouse(msgspec.Struct, kw_only=True):
     writer_password: str
     process: asyncio.subprocess.Process
 
+    @property
+    def url(self) -> str:
+        """Where requests go."""
+        return f"http://{self.host}:{self.port}/"
+
+    @property
+    def writer(self) -> dict[str, str]:
+        """Headers of the one who may write."""
+        return {"X-ClickHouse-User": WRITER, "X-ClickHouse-Key": self.writer_password}
+
+    def log(self) -> str:
+        """What the process has said so far."""
+        return (self.home / "logs" / "clickhouse.log").read_text()
+
     async def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
         """Ends the process; returns its exit status. Ended already: the same."""
         if self.process.returncode is None:
@@ -32,12 +47,12 @@ class RunningClickHouse(msgspec.Struct, kw_only=True):
 
 
 async def start_clickhouse(
-    home: Path, port: int = 0, database: str = "playhead"
+    home: Path, port: int = 0, database: str = "playhead", limits: Limits | None = None
 ) -> RunningClickHouse:
     """Starts the engine on HOME/clickhouse and waits until it answers queries; its log is
     HOME/logs/clickhouse.log.
     """
-    launch = plan_launch(home, port, database=database)
+    launch = plan_launch(home, port, database=database, limits=limits)
     log = home / "logs" / "clickhouse.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -61,9 +76,11 @@ async def start_clickhouse(
 
 
 @asynccontextmanager
-async def running_clickhouse(home: Path) -> AsyncIterator[RunningClickHouse]:
+async def running_clickhouse(
+    home: Path, limits: Limits | None = None
+) -> AsyncIterator[RunningClickHouse]:
     """A real engine for the length of the block, on a port of its own."""
-    running = await start_clickhouse(home)
+    running = await start_clickhouse(home, limits=limits)
     try:
         yield running
     finally:
