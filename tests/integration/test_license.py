@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from agents.license.plans import POLICY
 from schemas.accounts import Done, Subscription
 from schemas.ids import uuid7
 from schemas.licenses import ContentKeys, Keys, RequestContentKeys
@@ -42,7 +43,8 @@ from streams.topics import (
     SESSIONS,
 )
 from tests.builders import a_title
-from tests.integration.house import House, a_house
+from tests.integration.house import HOUSE_TOPICS, House, a_house
+from tests.integration.secrecy import forms
 
 
 @pytest.fixture
@@ -122,10 +124,7 @@ async def test_a_session_is_opened_licensed_extended_and_ended(house: House) -> 
 
 async def assert_no_topic_holds(house: House, keys: list[bytes]) -> None:
     """P7: no form of a key is readable in any record of any topic."""
-    from streams.topics import TOPICS
-    from tests.integration.secrecy import forms
-
-    for topic in TOPICS:
+    for topic in HOUSE_TOPICS:
         for value in await house.records(topic, raw=True):
             for key in keys:
                 assert not any(form in (value or b"") for form in forms(key)), topic.name
@@ -195,8 +194,6 @@ async def test_the_same_request_gets_the_same_answer_and_one_slot(house: House) 
 async def test_a_slot_that_lapsed_is_given_to_another_and_the_first_is_refused(
     house: House,
 ) -> None:
-    from agents.license.plans import POLICY
-
     await house.put_account(subscription=Subscription(plan="basic", state="active", since_ms=0))
     await house.put_title(a_title())
     policy = msgspec.structs.replace(POLICY, lease_ms=400)
