@@ -6,6 +6,7 @@ keep the rest of the set, and every player in the field sends some.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 INTEGER_DIGITS_MAX = 15
@@ -71,6 +72,7 @@ def read_token(raw: str) -> str | None:
     return raw if raw.isalnum() and len(raw) <= 8 else None
 
 
+@lru_cache(maxsize=1024)  # Rates and rounded buffer lengths come again and again.
 def read_typed(raw: str) -> TypedPair:
     """A number, or numbers by media type: ``104``, ``(2699)``, ``(2595;v 104;a)``."""
     main: int | None = None
