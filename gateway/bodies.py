@@ -1,0 +1,245 @@
+"""What clients send and get: the types of the contract, which the OpenAPI document is made of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from gateway.problems import RefusedItem
+from schemas.accounts import (
+    AccountView,
+    Maturity,
+    Profile,
+    ProfileName,
+    SubscriptionState,
+)
+from schemas.catalog import ContentId
+from schemas.recommendations import RecommendationRow
+from schemas.sessions import Device, RegisteredDevice
+
+Email = Annotated[str, Meta(min_length=3, max_length=254)]
+Password = Annotated[str, Meta(min_length=1, max_length=1024)]
+Plan = Annotated[str, Meta(max_length=64)]
+Language = Annotated[str, Meta(min_length=2, max_length=35)]
+Id = Annotated[str, Meta(min_length=1, max_length=64)]
+OpaqueToken = Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a client sends; fields that the contract does not have are refused."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client gets."""
+
+
+class NewAccount(Body, frozen=True, kw_only=True):
+    """`POST /v1/accounts`."""
+
+    email: Email
+    password: Password
+    plan: Plan = ""
+
+
+class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /v1/tokens` (RFC 6749, sections 4.3 and 6); unknown parameters are ignored there."""
+
+    grant_type: Annotated[str, Meta(max_length=64)]
+    username: Annotated[str, Meta(max_length=254)] = ""
+    password: Annotated[str, Meta(max_length=1024)] = ""
+    refresh_token: Annotated[str, Meta(max_length=256)] = ""
+    client_id: Annotated[str, Meta(max_length=256)] = ""
+    scope: Annotated[str, Meta(max_length=1024)] = ""
+
+
+class TokenAnswer(Answer, frozen=True, kw_only=True):
+    """RFC 6749, section 5.1."""
+
+    access_token: str
+    token_type: Literal["Bearer"]
+    expires_in: int
+    """Seconds."""
+    refresh_token: str
+
+
+class PasswordReset(Body, frozen=True, kw_only=True):
+    """An address to send a reset token to; or the token, and the new password."""
+
+    email: Email | None = None
+    reset_token: OpaqueToken | None = None
+    password: Password | None = None
+
+
+class AccountAnswer(Answer, frozen=True, kw_only=True):
+    """An account as its viewer sees it."""
+
+    account_id: str
+    plan: str
+    subscription_state: SubscriptionState
+    subscription_until_ms: int | None
+    profiles: tuple[Profile, ...]
+
+    @classmethod
+    def of(cls, view: AccountView) -> AccountAnswer:
+        """The agent's answer in the contract's form."""
+        return cls(
+            account_id=view.account_id,
+            plan=view.plan,
+            subscription_state=view.subscription_state,
+            subscription_until_ms=view.subscription_until_ms,
+            profiles=view.profiles,
+        )
+
+
+class NewProfile(Body, frozen=True, kw_only=True):
+    """`POST /v1/profiles`."""
+
+    name: ProfileName
+    language: Language = "en"
+    maturity: Maturity = 18
+
+
+class ProfileChange(Body, frozen=True, kw_only=True):
+    """`PATCH /v1/profiles/{profile_id}`: what is given changes."""
+
+    name: ProfileName | None = None
+    language: Language | None = None
+    maturity: Maturity | None = None
+
+
+class ProfilesAnswer(Answer, frozen=True, kw_only=True):
+    """`GET /v1/profiles`."""
+
+    profiles: tuple[Profile, ...]
+
+
+class DevicesAnswer(Answer, frozen=True, kw_only=True):
+    """`GET /v1/devices`."""
+
+    devices: tuple[RegisteredDevice, ...]
+
+
+class SubscriptionChange(Body, frozen=True, kw_only=True):
+    """`PUT /v1/admin/accounts/{account_id}/subscription`."""
+
+    plan: Plan
+    state: SubscriptionState
+    until_ms: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+
+
+class NewSession(Body, frozen=True, kw_only=True):
+    """`POST /v1/sessions`."""
+
+    content_id: ContentId
+    profile_id: Id
+    device: Device
+
+
+class SessionAnswer(Answer, frozen=True, kw_only=True):
+    """Everything that a player needs, and when it ends."""
+
+    session_id: str
+    session_token: str
+    resume_playhead_ms: int | None = None
+    """Where the profile left the content; null in an extension."""
+    dash_url: str
+    hls_url: str
+    license_url: str
+    cmcd_url: str
+    """Of one player instance: another instance replaces the last part by a name of its own."""
+    events_url: str
+    steering_url: str
+    bitrate_url: str
+    heartbeat_interval_ms: int
+    expires_at: datetime
+
+
+class EventsAccepted(Answer, frozen=True, kw_only=True):
+    """202: every event is durable."""
+
+    accepted: int
+
+
+class EventsPartlyAccepted(Answer, frozen=True, kw_only=True):
+    """207: the accepted ones are durable, the refused ones never appear."""
+
+    accepted: int
+    refused: tuple[RefusedItem, ...]
+
+
+class LicenseRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """W3C Encrypted Media Extensions, section 9.1.3; browsers may say more."""
+
+    kids: Annotated[
+        tuple[Annotated[str, Meta(max_length=64)], ...], Meta(min_length=1, max_length=64)
+    ]
+    type: Literal["temporary"] = "temporary"
+
+
+class LicensedKey(Answer, frozen=True, kw_only=True):
+    """A JSON Web Key (RFC 7517, section 6.4)."""
+
+    kty: Literal["oct"] = "oct"
+    kid: str
+    k: str
+
+    def __repr__(self) -> str:
+        return f"LicensedKey({self.kid}, ***)"
+
+
+class LicenseAnswer(Answer, frozen=True, kw_only=True):
+    """W3C Encrypted Media Extensions, section 9.1.4."""
+
+    keys: tuple[LicensedKey, ...]
+    type: Literal["temporary"] = "temporary"
+
+
+class BitrateAnswer(Answer, frozen=True, kw_only=True):
+    """The decision now; all null where nothing limits the session yet."""
+
+    ceiling_kbps: int | None = None
+    rendition: str | None = None
+    reason: str = ""
+    decided_at_ms: int | None = None
+
+
+class RecommendationsAnswer(Answer, frozen=True, kw_only=True):
+    """`GET /v1/profiles/{profile_id}/recommendations`."""
+
+    rows: tuple[RecommendationRow, ...]
+    model_version: str
+    as_of: datetime
+
+
+class TitleAnswer(Answer, frozen=True, kw_only=True):
+    """A title as the page shows it."""
+
+    content_id: str
+    title: str
+    description: str
+    duration_ms: int
+    genres: tuple[str, ...]
+    language: str
+    year: int
+    maturity: int
+    poster_url: str
+    heights: tuple[int, ...]
+    audio_languages: tuple[str, ...]
+    subtitle_languages: tuple[str, ...]
+
+
+class TitlesAnswer(Answer, frozen=True, kw_only=True):
+    """A page of titles, and how to get the next one."""
+
+    titles: tuple[TitleAnswer, ...]
+    next_cursor: str | None = None
+
+
+class HealthAnswer(Answer, frozen=True, kw_only=True):
+    """`/livez`, `/readyz`."""
+
+    status: Literal["ok", "unavailable"]
+    broker_acknowledged_ms_ago: int | None = None

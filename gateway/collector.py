@@ -1,0 +1,80 @@
+"""The CMCD collector: 204 whatever comes, for players storm a collector that says anything else.
+
+It waits a moment for the broker. What is not stored, now or later, is counted as shed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from gateway.answers import nothing
+from gateway.cmcd.events import CmcdSource, map_report
+from gateway.cmcd.parser import parse_event_body
+from gateway.gateway import Gateway, gateway_of
+from gateway.ledger import Outcome
+from gateway.problems import ProblemError
+from gateway.recording import topic_of
+from gateway.stamping import is_readable, stamp_of, stamped
+from schemas.events import Event
+from schemas.sessions import SessionClaims
+from streams.producer import UnavailableError
+from streams.topics import PLAYBACK_EVENTS
+
+log = logging.getLogger(__name__)
+
+
+async def collect(request: web.Request) -> web.Response:
+    """`POST /s/{session_token}/cmcd/{source}`."""
+    gateway = gateway_of(request)
+    now_ms = gateway.now_ms()
+    try:
+        claims = gateway.auth.session_of_events(request.match_info["session_token"])
+        limits = gateway.limits
+        body = await gateway.intake.read(
+            request, limits.events_body_bytes_max, limits.events_inflated_bytes_max
+        )
+    except ProblemError as error:
+        outcome: Outcome = "shed" if error.problem.status == 503 else "refused"
+        gateway.recorder.count(PLAYBACK_EVENTS, outcome, 1, now_ms)
+        log.info("a CMCD report was not taken: %s", error.problem.reason)
+        return nothing()
+    events = _read(gateway, request, claims, body, now_ms)
+    if events:
+        await _store_for_a_while(gateway, events, now_ms)
+    return nothing()
+
+
+def _read(
+    gateway: Gateway, request: web.Request, claims: SessionClaims, body: bytes, now_ms: int
+) -> list[Event]:
+    source = CmcdSource(
+        session_id=claims.sid,
+        instance=request.match_info["source"],
+        cdns={cdn.base_url: cdn.name for cdn in gateway.config.cdns},
+    )
+    stamp = stamp_of(claims, gateway.place(request), "cmcd", now_ms)
+    mapped = (map_report(report, source) for report in parse_event_body(body))
+    events: list[Event] = [stamped(event, stamp) for event in mapped if event is not None]
+    readable = [event for event in events if is_readable(event)]
+    gateway.recorder.count(PLAYBACK_EVENTS, "refused", len(events) - len(readable), now_ms)
+    return readable
+
+
+async def _store_for_a_while(gateway: Gateway, events: Sequence[Event], now_ms: int) -> None:
+    storing = gateway.beside.start(_store(gateway, events, now_ms))
+    if storing is None:
+        for event in events:
+            gateway.recorder.count(topic_of(event), "shed", 1, now_ms)
+        return
+    await asyncio.wait((storing,), timeout=gateway.limits.cmcd_wait_ms / 1000)
+
+
+async def _store(gateway: Gateway, events: Sequence[Event], now_ms: int) -> None:
+    try:
+        await gateway.recorder.record(events, now_ms, lost_as="shed")
+    except UnavailableError as error:
+        log.warning("%d CMCD events were shed: %s", len(events), error)

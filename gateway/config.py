@@ -1,0 +1,73 @@
+"""What a gateway is told at its start: settings resolved by wiring, and the limits it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from gateway.delivery.viewer import Cdn
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Every bound of the gateway, with its unit."""
+
+    memory_bytes_max: int = 256 << 20
+    """Bodies of all open requests together, as sent and as inflated."""
+    events_body_bytes_max: int = 1 << 20
+    events_inflated_bytes_max: int = 2 << 20
+    events_per_request_max: int = 500
+    event_bytes_max: int = 64 << 10
+    body_bytes_max: int = 64 << 10
+    """Of every request that carries no events."""
+    title_body_bytes_max: int = 1 << 20
+    header_deadline_ms: int = 5_000
+    body_deadline_ms: int = 10_000
+    keep_alive_ms: int = 75_000
+    ask_deadline_ms: int = 2_000
+    credentials_deadline_ms: int = 5_000
+    """Hashing a password takes its time."""
+    resume_deadline_ms: int = 300
+    cmcd_wait_ms: int = 1_000
+    unavailable_license_delay_ms: int = 1_000
+    long_poll_ms_max: int = 30_000
+    streams_max: int = 5_000
+    """Open event streams (bitrate, edge decisions) together."""
+    late_events_s_max: int = 7 * 86_400
+    """How long after its end a session's token still counts for events."""
+    drain_ms: int = 8_000
+
+
+class OIDCIssuer(msgspec.Struct, frozen=True, kw_only=True):
+    """An outside identity provider. `jwks` is a path or an http(s) URL."""
+
+    issuer: str
+    audience: str
+    jwks: str
+
+
+class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One gateway process."""
+
+    name: str
+    """New for every start: the ledger and request-mode measurements are told apart by it."""
+    host: str
+    port: int
+    public_url: str = ""
+    """What players are told; empty: where the gateway turns out to listen."""
+    cdns: tuple[Cdn, ...]
+    """Never empty."""
+    web_folder: Path | None = None
+    """The player page and the console."""
+    players_folder: Path | None = None
+    """The player libraries, served below /players/."""
+    page_settings: Mapping[str, str] = {}
+    """Told to the page as they are (/page.json); no secrets."""
+    connect_sources: tuple[str, ...] = ()
+    """Further origins that the page may talk to (its content security policy)."""
+    region_database: Path | None = None
+    loopback_region: str = ""
+    oidc_issuers: tuple[OIDCIssuer, ...] = ()
+    heartbeat_interval_ms: int = 10_000
+    limits: Limits = Limits()

@@ -1,0 +1,52 @@
+"""Cross-origin rules: open for what players fetch by themselves and for events, else closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+
+ALLOWED_METHODS: Final = "GET, HEAD, POST, OPTIONS"
+ALLOWED_HEADERS: Final = (
+    "content-type, content-encoding, authorization, range, "
+    "cmcd-object, cmcd-request, cmcd-session, cmcd-status, cta-common-access-token"
+)
+EXPOSED_HEADERS: Final = "CMSD-Static, CMSD-Dynamic, Retry-After, Date, Content-Length"
+MAX_AGE_S: Final = 7_200
+EVENTS_PATH: Final = "/v1/events"
+SESSION_PREFIX: Final = "/s/"
+
+
+def is_open(path: str) -> bool:
+    """Whether any origin may use the path."""
+    return path.startswith(SESSION_PREFIX) or path == EVENTS_PATH
+
+
+def cors_headers(origin: str | None) -> Mapping[str, str]:
+    """The headers of every answer on an open path, errors included."""
+    headers = {"Timing-Allow-Origin": "*", "Vary": "Origin"}
+    if origin:
+        headers["Access-Control-Allow-Origin"] = origin
+        headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+    return headers
+
+
+async def add_cors(request: web.Request, response: web.StreamResponse) -> None:
+    """A signal of aiohttp's, so that streams get the headers before their first byte too."""
+    if is_open(request.path):
+        response.headers.update(cors_headers(request.headers.get("Origin")))
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Server"] = "playhead"
+
+
+async def preflight(_request: web.Request) -> web.Response:
+    """What a browser may send: 204."""
+    return web.Response(
+        status=204,
+        headers={
+            "Access-Control-Allow-Methods": ALLOWED_METHODS,
+            "Access-Control-Allow-Headers": ALLOWED_HEADERS,
+            "Access-Control-Max-Age": str(MAX_AGE_S),
+        },
+    )

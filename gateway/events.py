@@ -1,0 +1,153 @@
+"""`POST /v1/events` and `/s/{session_token}/events`: accepted means durable, event by event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from gateway.answers import answer
+from gateway.auth import bearer_token
+from gateway.bodies import EventsAccepted, EventsPartlyAccepted
+from gateway.gateway import Gateway, gateway_of
+from gateway.problems import ProblemError, RefusedItem
+from gateway.reading import Item, form_of, is_uuid, read_items
+from gateway.region import Place
+from gateway.stamping import bare_stamp, stamp_of
+from gateway.wire import WireEvent
+from schemas.events import Event, Stamp
+from schemas.sessions import SessionClaims
+from streams.topics import PLAYBACK_EVENTS
+
+REFUSED_TOLD_MAX: Final = 500
+
+Vouch = Callable[[WireEvent], Stamp]
+"""The stamp of an item; ProblemError where nobody vouches for it."""
+
+
+async def post_events(request: web.Request) -> web.Response:
+    """With a session token or an ingest token as bearer."""
+    gateway = gateway_of(request)
+    now_ms = gateway.now_ms()
+    token = bearer_token(request)
+    try:
+        claims = gateway.auth.session_of_events(token)
+    except ProblemError:
+        gateway.auth.admin(request, "ingest")
+        return await _take(request, _ingest_voucher(gateway, request, now_ms), now_ms)
+    return await _take(request, _session_voucher(gateway, request, claims, now_ms), now_ms)
+
+
+async def post_session_events(request: web.Request) -> web.Response:
+    """The same without a header, for beacons."""
+    gateway = gateway_of(request)
+    now_ms = gateway.now_ms()
+    claims = gateway.auth.session_of_events(request.match_info["session_token"])
+    return await _take(request, _session_voucher(gateway, request, claims, now_ms), now_ms)
+
+
+async def _take(request: web.Request, vouch: Vouch, now_ms: int) -> web.Response:
+    gateway = gateway_of(request)
+    limits = gateway.limits
+    form = form_of(request.headers.get("Content-Type", ""))
+    body = await gateway.intake.read(
+        request, limits.events_body_bytes_max, limits.events_inflated_bytes_max
+    )
+    items = read_items(
+        body,
+        form,
+        items_max=limits.events_per_request_max,
+        item_bytes_max=limits.event_bytes_max,
+    )
+    taken, refused = judge(items, vouch)
+    gateway.recorder.count(PLAYBACK_EVENTS, "refused", len(refused), now_ms)
+    if not taken:
+        raise none_taken(refused)
+    await gateway.recorder.record(taken, now_ms)
+    if not refused:
+        return answer(EventsAccepted(accepted=len(taken)), 202)
+    return answer(EventsPartlyAccepted(accepted=len(taken), refused=tuple(refused)), 207)
+
+
+def judge(items: Sequence[Item], vouch: Vouch) -> tuple[list[Event], list[RefusedItem]]:
+    """The items that somebody vouches for, stamped; and why the others are refused."""
+    taken: list[Event] = []
+    refused: list[RefusedItem] = []
+    for index, item in enumerate(items):
+        if isinstance(item, RefusedItem):
+            refused.append(item)
+            continue
+        try:
+            stamp = vouch(item)
+        except ProblemError as error:
+            problem = error.problem
+            refused.append(
+                RefusedItem(index=index, id=item.id, status=problem.status, reason=problem.reason)
+            )
+            continue
+        taken.append(msgspec.structs.replace(item, stamp=stamp, session_token=""))
+    return taken, refused
+
+
+def none_taken(refused: Sequence[RefusedItem]) -> ProblemError:
+    """The status that all share, else 400; and each reason."""
+    statuses = {item.status for item in refused}
+    first = refused[0]
+    return ProblemError(
+        first.status if len(statuses) == 1 else 400,
+        first.reason if len({item.reason for item in refused}) == 1 else "refused",
+        first.detail if len(refused) == 1 else "no event of the body was taken",
+        refused=tuple(refused),
+    )
+
+
+def _session_voucher(
+    gateway: Gateway, request: web.Request, claims: SessionClaims, now_ms: int
+) -> Vouch:
+    place = gateway.place(request)
+    stamp = stamp_of(claims, place, "sdk", now_ms)
+    by_token = _token_voucher(gateway, place, now_ms)
+
+    def vouch(item: WireEvent) -> Stamp:
+        if item.session_token:
+            return by_token(item)
+        if item.session_id != claims.sid:
+            raise ProblemError(403, "foreign-session")
+        return stamp
+
+    return vouch
+
+
+def _ingest_voucher(gateway: Gateway, request: web.Request, now_ms: int) -> Vouch:
+    by_token = _token_voucher(gateway, gateway.place(request), now_ms)
+    bare = bare_stamp("ingest", now_ms)
+
+    def vouch(item: WireEvent) -> Stamp:
+        if item.session_token:
+            return msgspec.structs.replace(by_token(item), via="ingest")
+        if not is_uuid(item.session_id):
+            raise ProblemError(400, "session-id")
+        return bare
+
+    return vouch
+
+
+def _token_voucher(gateway: Gateway, place: Place, now_ms: int) -> Vouch:
+    stamps: dict[str, tuple[str, Stamp]] = {}
+
+    def vouch(item: WireEvent) -> Stamp:
+        known = stamps.get(item.session_token)
+        if known is None:
+            claims = gateway.auth.session_of_events(item.session_token)
+            known = stamps[item.session_token] = (
+                claims.sid,
+                stamp_of(claims, place, "sdk", now_ms),
+            )
+        session_id, stamp = known
+        if item.session_id != session_id:
+            raise ProblemError(403, "foreign-session")
+        return stamp
+
+    return vouch

@@ -1,0 +1,53 @@
+"""The gateway's metrics, declared once: base units, and labels only from closed lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class GatewayMetrics:
+    """Of one gateway; `route` is an operation id of the route table, never a path."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "playhead_http_requests",
+            "Answered requests.",
+            ("route", "status"),
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "playhead_http_request_duration_seconds",
+            "From whole headers to the answer's end.",
+            ("route",),
+            buckets=DURATION_BUCKETS,
+            registry=self.registry,
+        )
+        self.events = Counter(
+            "playhead_events",
+            "Events by topic and outcome: accepted, refused, unavailable, shed.",
+            ("topic", "outcome"),
+            registry=self.registry,
+        )
+        self.loop_lag_seconds = Gauge(
+            "playhead_loop_lag_seconds",
+            "How late the event loop came to a timer of 0.5 s.",
+            registry=self.registry,
+        )
+        self.shared_answers = Counter(
+            "playhead_answers_shared",
+            "Requests that were answered by an equal one in flight.",
+            registry=self.registry,
+        )
+
+    def watch(self, name: str, help_: str, read: Callable[[], float]) -> None:
+        """A gauge that is read when it is asked for."""
+        Gauge(name, help_, registry=self.registry).set_function(read)
+
+    def render(self) -> bytes:
+        """Prometheus' text format."""
+        return generate_latest(self.registry)

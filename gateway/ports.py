@@ -1,0 +1,122 @@
+"""What the gateway needs of the world, as ports: wiring gives the real ones, tests give fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, ItemsView, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from gateway.config import GatewayConfig
+from gateway.feed import Feed
+from schemas.bitrate import BitrateDecision
+from schemas.catalog import Title
+from schemas.envelope import Enrollment, Role
+from schemas.recommendations import Recommendations
+from schemas.secrets import SecretBytes
+from schemas.sessions import SessionClaims, SessionControl
+from schemas.steering import SteeringDecision
+from schemas.tokens import AccessClaims, AdminClaims
+from streams.clock import Clock
+from streams.producer import Receipt
+from streams.topics import Topic
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Publishing(Protocol):
+    """`streams.producer.Publisher`."""
+
+    @property
+    def last_acknowledged_at_ms(self) -> int:
+        """When the broker last acknowledged a record."""
+
+    @property
+    def unacknowledged_bytes(self) -> int:
+        """What waits for its acknowledgment."""
+
+    async def publish(
+        self, topic: Topic, key: str, value: Any, *, headers: Mapping[str, bytes] | None = None
+    ) -> Receipt:
+        """One record; returns after acks=all, raises UnavailableError."""
+
+    async def publish_many(self, topic: Topic, rows: Sequence[tuple[str, bytes]]) -> None:
+        """Encoded rows; returns after acks=all of every one, raises UnavailableError."""
+
+    async def is_reachable(self, *, timeout_ms: int = 1_000) -> bool:
+        """Whether a broker answers now."""
+
+
+class Asking(Protocol):
+    """`streams.requests.Asker`."""
+
+    async def ask(
+        self,
+        topic: Topic,
+        key: str,
+        body: msgspec.Struct,
+        answer: Any,
+        *,
+        deadline_ms: int = 2000,
+        request_id: str | None = None,
+    ) -> Any:
+        """The answer; raises RefusedError, NoAnswerError or UnavailableError."""
+
+
+class Verifying(Protocol[T_co]):
+    """`streams.tokens.TokenVerifier`."""
+
+    def verify(self, token: str, *, expired_for_s_max: int = 0) -> T_co:
+        """The claims; raises TokenError."""
+
+
+class Enrolled(Protocol):
+    """`streams.identity.Directory`."""
+
+    def current(self, role: Role) -> Enrollment | None:
+        """The newest valid enrollment of a role."""
+
+
+class Followed(Protocol[T_co]):
+    """`streams.view.View`."""
+
+    def get(self, key: str) -> T_co | None:
+        """The newest value of the key."""
+
+    def items(self) -> ItemsView[str, T_co]:
+        """Every key and value."""
+
+    def age_ms(self, now_ms: int) -> int:
+        """How long ago the view was last seen at the topic's end."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayViews:
+    """What the gateway knows of the agents' decisions, and who waits for the next one."""
+
+    titles: Followed[Title]
+    bitrates: Followed[BitrateDecision]
+    steering: Followed[SteeringDecision]
+    recommendations: Followed[Recommendations]
+    controls: Followed[SessionControl]
+    changes: Feed
+    """Told of every bitrate decision and session control."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPorts:
+    """All of it."""
+
+    config: GatewayConfig
+    publisher: Publishing
+    asker: Asking
+    views: GatewayViews
+    access_tokens: Verifying[AccessClaims]
+    session_tokens: Verifying[SessionClaims]
+    admin_tokens: Verifying[AdminClaims]
+    directory: Enrolled
+    deployment_secret: SecretBytes
+    clock: Clock
+    randomness: Callable[[int], bytes]
+    """So many random bytes."""

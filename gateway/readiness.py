@@ -1,0 +1,53 @@
+"""Whether the broker has acknowledged lately: watched all the time, asked by /readyz."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from gateway.metrics import GatewayMetrics
+from gateway.ports import Publishing
+from streams.clock import Clock
+
+PROBE_INTERVAL_S: Final = 0.5
+IDLE_MS: Final = 1_000
+"""Events' own acknowledgments count; only where there are none for so long a probe is sent."""
+PROBE_TIMEOUT_MS: Final = 1_500
+STALE_MS: Final = 4_000
+
+
+class Readiness:
+    """Ready while the broker's last sign of life is fresh."""
+
+    def __init__(self, publisher: Publishing, *, clock: Clock) -> None:
+        self._publisher = publisher
+        self._clock = clock
+        self._probed_at_ms = 0
+
+    def heard_ms_ago(self) -> int | None:
+        """How long ago the broker acknowledged or answered; None: never yet."""
+        heard_at_ms = max(self._probed_at_ms, self._publisher.last_acknowledged_at_ms)
+        return max(0, self._clock() - heard_at_ms) if heard_at_ms else None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether events would be taken now, as far as one can know."""
+        heard_ms_ago = self.heard_ms_ago()
+        return heard_ms_ago is not None and heard_ms_ago <= STALE_MS
+
+    async def probe(self) -> None:
+        """Asks the broker, unless it acknowledged a moment ago."""
+        heard_ms_ago = self.heard_ms_ago()
+        if heard_ms_ago is not None and heard_ms_ago < IDLE_MS:
+            return
+        if await self._publisher.is_reachable(timeout_ms=PROBE_TIMEOUT_MS):
+            self._probed_at_ms = self._clock()
+
+    async def run(self, metrics: GatewayMetrics) -> None:
+        """Until cancelled; measures on the way how late the loop comes to its timers."""
+        while True:
+            expected_at_s = time.monotonic() + PROBE_INTERVAL_S
+            await asyncio.sleep(PROBE_INTERVAL_S)
+            metrics.loop_lag_seconds.set(max(0.0, time.monotonic() - expected_at_s))
+            await self.probe()

@@ -1,0 +1,42 @@
+"""The table of all routes, and which of them a request met."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from gateway.cors import EVENTS_PATH, SESSION_PREFIX, preflight
+from gateway.routing.accounts import ACCOUNT_ROUTES
+from gateway.routing.catalog import CATALOG_ROUTES
+from gateway.routing.operations import OPERATIONS_ROUTES
+from gateway.routing.playback import PLAYBACK_ROUTES
+from gateway.routing.route import UNKNOWN, Route
+from gateway.routing.sessions import SESSION_ROUTES
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *ACCOUNT_ROUTES,
+    *CATALOG_ROUTES,
+    *SESSION_ROUTES,
+    *PLAYBACK_ROUTES,
+    *OPERATIONS_ROUTES,
+)
+
+_MET: Final = web.AppKey("routes", dict[web.AbstractRoute, Route])
+
+
+def add_routes(app: web.Application) -> None:
+    """Registers the table, and preflights where CORS is open."""
+    met: dict[web.AbstractRoute, Route] = {}
+    for route in ROUTES:
+        met[app.router.add_route(route.method, route.path, route.handler)] = route
+        if route.method == "GET" and route.traffic != "stream":
+            met[app.router.add_route("HEAD", route.path, route.handler)] = route
+    app.router.add_route("OPTIONS", EVENTS_PATH, preflight)
+    app.router.add_route("OPTIONS", SESSION_PREFIX + "{anything:.+}", preflight)
+    app[_MET] = met
+
+
+def route_of(request: web.Request) -> Route:
+    """The route of the table that the request met; UNKNOWN where it met none."""
+    return request.app[_MET].get(request.match_info.route, UNKNOWN)

@@ -1,0 +1,95 @@
+"""Titles, recommendations, and the interface of CDN edges."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway import catalog, edge
+from gateway.bodies import (
+    EventsAccepted,
+    EventsPartlyAccepted,
+    RecommendationsAnswer,
+    TitleAnswer,
+    TitlesAnswer,
+)
+from gateway.routing.route import NDJSON, Body, Query, Route, json_body
+from schemas.catalog import Title
+from schemas.delivery import EdgeLog
+
+_EVENTS_ANSWERS: Final = {202: EventsAccepted, 207: EventsPartlyAccepted}
+
+CATALOG_ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        name="getTitles",
+        method="GET",
+        path="/v1/titles",
+        handler=catalog.get_titles,
+        says="The listed titles, a page at a time",
+        traffic="account",
+        query={
+            "query": Query(says="words of title, description or genre"),
+            "genre": Query(says="one genre"),
+            "cursor": Query(says="of the page before"),
+        },
+        answers={200: TitlesAnswer},
+        problems=(400,),
+    ),
+    Route(
+        name="getTitle",
+        method="GET",
+        path="/v1/titles/{content_id}",
+        handler=catalog.get_title,
+        says="One listed title",
+        traffic="account",
+        answers={200: TitleAnswer},
+        problems=(404,),
+    ),
+    Route(
+        name="putTitle",
+        method="PUT",
+        path="/v1/admin/titles/{content_id}",
+        handler=catalog.put_title,
+        says="Creates or replaces a title",
+        traffic="account",
+        access="admin",
+        roles=("catalog", "operator"),
+        body=json_body(Title, "title_body_bytes_max"),
+        answers={200: Title},
+        problems=(409, 422),
+    ),
+    Route(
+        name="getRecommendations",
+        method="GET",
+        path="/v1/profiles/{profile_id}/recommendations",
+        handler=catalog.get_recommendations,
+        says="The profile's rows now, with a reason per title",
+        traffic="account",
+        access="viewer",
+        query={"count": Query(says="titles per row, 1 to 100; 20 unless told", type_="integer")},
+        answers={200: RecommendationsAnswer},
+        problems=(400, 404),
+    ),
+    Route(
+        name="getEdgeDecisions",
+        method="GET",
+        path="/v1/edge/decisions",
+        handler=edge.get_decisions,
+        says="Ceilings and refused sessions as they are decided; a blank line keeps it alive",
+        traffic="stream",
+        access="admin",
+        roles=("edge", "operator"),
+        answers={200: NDJSON},
+    ),
+    Route(
+        name="postEdgeLogs",
+        method="POST",
+        path="/v1/edge/logs",
+        handler=edge.post_logs,
+        says="What an edge served, a line per response",
+        traffic="events",
+        access="admin",
+        roles=("edge", "operator"),
+        body=Body(content={NDJSON: EdgeLog}, bytes_max="events_body_bytes_max"),
+        answers=_EVENTS_ANSWERS,
+    ),
+)

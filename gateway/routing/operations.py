@@ -1,0 +1,48 @@
+"""Health, metrics and this API's own description."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway import health, pages
+from gateway.bodies import HealthAnswer
+from gateway.routing.route import Route
+
+OPERATIONS_ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        name="getLivez",
+        method="GET",
+        path="/livez",
+        handler=health.get_livez,
+        says="The loop turns",
+        traffic="health",
+        answers={200: HealthAnswer},
+    ),
+    Route(
+        name="getReadyz",
+        method="GET",
+        path="/readyz",
+        handler=health.get_readyz,
+        says="The broker has acknowledged lately",
+        traffic="health",
+        answers={200: HealthAnswer, 503: HealthAnswer},
+    ),
+    Route(
+        name="getMetrics",
+        method="GET",
+        path="/metrics",
+        handler=health.get_metrics,
+        says="Prometheus' text format",
+        traffic="health",
+        answers={200: "text/plain"},
+    ),
+    Route(
+        name="getOpenAPI",
+        method="GET",
+        path="/openapi.json",
+        handler=pages.get_openapi,
+        says="This document",
+        traffic="health",
+        answers={200: "application/json"},
+    ),
+)

@@ -1,0 +1,86 @@
+"""Sessions and their events."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway import collector, events, sessions
+from gateway.bodies import EventsAccepted, EventsPartlyAccepted, NewSession, SessionAnswer
+from gateway.routing.route import JSON, NDJSON, Body, Route, json_body
+from schemas.events import PlaybackEvent
+
+_EVENTS: Final = Body(
+    content={JSON: PlaybackEvent | list[PlaybackEvent], NDJSON: PlaybackEvent, "text/plain": None},
+    bytes_max="events_body_bytes_max",
+)
+_EVENTS_ANSWERS: Final = {202: EventsAccepted, 207: EventsPartlyAccepted}
+
+SESSION_ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        name="openSession",
+        method="POST",
+        path="/v1/sessions",
+        handler=sessions.open_session,
+        says="Opens a session, where the license agent allows it",
+        traffic="license",
+        access="viewer",
+        body=json_body(NewSession),
+        answers={201: SessionAnswer},
+        problems=(402, 403, 404),
+    ),
+    Route(
+        name="extendSession",
+        method="POST",
+        path="/v1/sessions/{session_id}/extension",
+        handler=sessions.extend_session,
+        says="A new token for a session that goes on",
+        traffic="license",
+        access="viewer or session",
+        answers={200: SessionAnswer},
+        problems=(403, 404),
+    ),
+    Route(
+        name="endSession",
+        method="DELETE",
+        path="/v1/sessions/{session_id}",
+        handler=sessions.end_session,
+        says="Ends a session and frees its slot",
+        traffic="license",
+        access="viewer or session",
+        answers={204: None},
+        problems=(403, 404),
+    ),
+    Route(
+        name="postEvents",
+        method="POST",
+        path="/v1/events",
+        handler=events.post_events,
+        says="One event, an array, or NDJSON; 202 means that all are durable",
+        traffic="events",
+        access="session or ingest",
+        body=_EVENTS,
+        answers=_EVENTS_ANSWERS,
+        problems=(403,),
+    ),
+    Route(
+        name="postSessionEvents",
+        method="POST",
+        path="/s/{session_token}/events",
+        handler=events.post_session_events,
+        says="As /v1/events, without a header",
+        traffic="events",
+        access="session",
+        body=_EVENTS,
+        answers=_EVENTS_ANSWERS,
+    ),
+    Route(
+        name="postCmcd",
+        method="POST",
+        path="/s/{session_token}/cmcd/{source}",
+        handler=collector.collect,
+        says="CMCD v2 event mode; 204 to everything",
+        traffic="events",
+        body=Body(content={"application/cmcd": None}, bytes_max="events_body_bytes_max"),
+        answers={204: None},
+    ),
+)

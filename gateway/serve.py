@@ -1,0 +1,106 @@
+"""A gateway that listens: its socket, its announcement, and its end on a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+
+from gateway.app import build_app
+from gateway.deadlines import HeaderDeadlines
+from gateway.gateway import GATEWAY
+from gateway.ports import GatewayPorts
+from schemas import codec
+
+BACKLOG = 1_024
+LINE_BYTES_MAX = 16_384
+"""Of request line and headers: session tokens stand in paths."""
+
+log = logging.getLogger(__name__)
+
+
+class Announcement(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the gateway listens, for who started it on port 0."""
+
+    name: str
+    pid: int
+    host: str
+    port: int
+    url: str
+
+
+class Listening:
+    """A gateway between `start` and `stop`; in a test as in production."""
+
+    def __init__(self, ports: GatewayPorts) -> None:
+        self._config = ports.config
+        self.app = build_app(ports)
+        self._runner = web.AppRunner(
+            self.app,
+            handle_signals=False,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=self._config.limits.keep_alive_ms / 1000,
+            max_line_size=LINE_BYTES_MAX,
+            max_field_size=LINE_BYTES_MAX,
+            shutdown_timeout=self._config.limits.drain_ms / 1000,
+        )
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> Announcement:
+        """Listens; the ports are started already."""
+        await self._runner.setup()
+        make_protocol = self._runner.server
+        assert make_protocol is not None
+        gateway = self.app[GATEWAY]
+        deadlines = HeaderDeadlines(make_protocol, self._config.limits.header_deadline_ms)
+        gateway.header_deadlines = deadlines
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            deadlines, self._config.host, self._config.port, backlog=BACKLOG
+        )
+        port = int(self._server.sockets[0].getsockname()[1])
+        host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
+        gateway.public_url = gateway.public_url or f"http://{host}:{port}"
+        return Announcement(
+            name="gateway",
+            pid=os.getpid(),
+            host=self._config.host,
+            port=port,
+            url=gateway.public_url,
+        )
+
+    async def stop(self) -> None:
+        """Accepts no more, lets open requests end within the drain time, tells the ledger."""
+        if self._server is not None:
+            self._server.close()
+        await self._runner.cleanup()
+
+
+async def serve(ports: GatewayPorts, announce_file: Path | None = None) -> None:
+    """Until SIGTERM or SIGINT; the ports are started before and stopped after."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    listening = Listening(ports)
+    try:
+        announcement = await listening.start()
+        log.info("the gateway listens on %s", announcement.url)
+        if announce_file is not None:
+            _announce(announce_file, announcement)
+        await stopped.wait()
+        log.info("the gateway drains")
+    finally:
+        await listening.stop()
+
+
+def _announce(file: Path, announcement: Announcement) -> None:
+    temporary = file.with_suffix(".new")
+    temporary.write_bytes(codec.encode(announcement))
+    temporary.rename(file)

@@ -1,0 +1,55 @@
+"""What the gateway adds to an event: when and which way it came, and its token's facts."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from gateway.region import Place
+from schemas import codec
+from schemas.errors import InvalidMessageError
+from schemas.events import Event, PlaybackEvent, Stamp, Via
+from schemas.sessions import SessionClaims
+
+E = TypeVar("E", bound=Event)
+
+
+def stamp_of(claims: SessionClaims, place: Place, via: Via, now_ms: int) -> Stamp:
+    """The pseudonyms of the session's token; the network is that of the peer now."""
+    return Stamp(
+        received_at_ms=now_ms,
+        via=via,
+        account_id=claims.account_id,
+        profile_id=claims.profile_id,
+        content_id=claims.content_id,
+        plan=claims.plan,
+        region=claims.region or place.region,
+        asn=place.asn or claims.asn,
+        network=place.network or claims.network,
+        device_model=claims.device_model,
+        os=claims.os,
+        player=claims.player,
+    )
+
+
+def bare_stamp(via: Via, now_ms: int) -> Stamp:
+    """Of an event that no session token came with: back ends and edges know only the session."""
+    return Stamp(received_at_ms=now_ms, via=via)
+
+
+def stamped(event: E, stamp: Stamp) -> E:
+    """The event under our stamp, whatever it carried before."""
+    return msgspec.structs.replace(event, stamp=stamp)
+
+
+def is_readable(event: Event) -> bool:
+    """Whether every reader will take it: asked of events that were built here, not decoded."""
+    try:
+        _reader.decode(codec.encode(event))
+    except InvalidMessageError:
+        return False
+    return True
+
+
+_reader: Final[codec.Decoder[Any]] = codec.Decoder(PlaybackEvent)
