@@ -39,6 +39,11 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         return self.home / "run"
 
     @property
+    def edge_token_file(self) -> Path:
+        """The token that the demo edges show to the gateway."""
+        return self.keys / "edge.token"
+
+    @property
     def database(self) -> str:
         """The ClickHouse database."""
         return self.settings.namespace or "playhead"

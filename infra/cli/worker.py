@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
+import subprocess
 import sys
 
 import click
@@ -24,21 +24,19 @@ def command(names: tuple[str, ...]) -> None:
         _run(names[0])
         return
     children = [
-        os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, sys.argv[0], "worker", name])
-        for name in names
+        subprocess.Popen([sys.executable, "-m", "infra.cli", "worker", name]) for name in names
     ]
 
     def pass_on(number: int, _: object) -> None:
         for child in children:
-            os.kill(child, number)
+            child.send_signal(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, pass_on)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    sys.exit(max(codes, key=abs))
+    sys.exit(max((child.wait() for child in children), key=abs))
 
 
 def _run(name: str) -> None:
-    from infra.wiring import run_worker_process
+    from infra.wiring.workers import run_worker_process
 
     run_worker_process(name, Deployment(settings=load_settings()))

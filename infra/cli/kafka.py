@@ -1,0 +1,24 @@
+"""`playhead kafka`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from infra.deployment import Deployment
+from infra.kafka.launch import prepare
+from infra.settings import load_settings
+
+
+@click.command("kafka")
+def command() -> None:
+    """Run the embedded Kafka broker alone, in the foreground.
+
+    Example: PLAYHEAD_KAFKA_PORT=9092 playhead kafka
+    """
+    settings = load_settings()
+    home = Deployment(settings=settings).home
+    launch = prepare(home, settings.kafka_port, settings.kafka_fsync)
+    click.echo(f"Kafka on {launch.bootstrap}")
+    os.execve(launch.argv[0], list(launch.argv), dict(launch.env))  # noqa: S606 - it becomes the broker

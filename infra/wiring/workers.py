@@ -1,0 +1,112 @@
+"""Every worker: a new agent is a function here and a line in WORKERS.
+
+Each function imports its agent when it is called, so that a process holds only its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from agents.shell import Agent
+from infra.deployment import Deployment
+from infra.logs import configure_logging
+from infra.wiring.parts import AGENT_DELIVERY_TIMEOUT_MS, Parts, open_parts
+from infra.worker import WorkerPlan, run_worker
+
+
+def _account(parts: Parts) -> Agent:
+    from agents.account.agent import AccountAgent
+    from agents.account.outbox import Outbox
+    from agents.account.passwords import Argon2Passwords
+    from agents.account.rules import DAY_MS, AccountRules
+    from agents.account.vault import Vault
+    from agents.license.plans import POLICY
+
+    trial_days = parts.deployment.settings.trial_days
+    return AccountAgent(
+        parts.ports,
+        parts.keys.identity("account"),
+        parts.desk("account"),
+        vault=Vault(parts.keys.account_key()),
+        passwords=Argon2Passwords(),
+        mail=Outbox(parts.deployment.home / "outbox"),
+        rules=AccountRules(plans=frozenset(POLICY.plans), trial_ms=trial_days * DAY_MS),
+    )
+
+
+def _license(parts: Parts) -> Agent:
+    from agents.license.agent import LicenseAgent
+    from agents.license.plans import POLICY
+
+    return LicenseAgent(
+        parts.ports,
+        parts.keys.identity("license"),
+        parts.desk("license"),
+        key_provider=parts.keys.key_provider(),
+        policy=POLICY,
+    )
+
+
+def _bitrate(parts: Parts) -> Agent:
+    from agents.bitrate.agent import BitrateAgent
+
+    return BitrateAgent(parts.ports)
+
+
+def _steering(parts: Parts) -> Agent:
+    from agents.steering.agent import SteeringAgent
+    from agents.steering.outcomes import CdnOrigin
+
+    cdns = parts.deployment.cdns()
+    return SteeringAgent(
+        parts.ports, tuple(CdnOrigin(name=cdn.name, url=cdn.base_url) for cdn in cdns)
+    )
+
+
+def _recommendation(parts: Parts) -> Agent:
+    from agents.recommendation.agent import RecommendationAgent
+
+    return RecommendationAgent(parts.ports, parts.desk("recommendation"))
+
+
+def _catalog(parts: Parts) -> Agent:
+    from agents.catalog.agent import CatalogAgent
+    from agents.catalog.soundness import CatalogLimits
+
+    return CatalogAgent(parts.ports, parts.desk("catalog"), CatalogLimits())
+
+
+WORKERS: Final[dict[str, Callable[[Parts], Agent]]] = {
+    "account": _account,
+    "license": _license,
+    "bitrate": _bitrate,
+    "steering": _steering,
+    "recommendation": _recommendation,
+    "catalog": _catalog,
+}
+
+
+def run_worker_process(name: str, deployment: Deployment) -> None:
+    """One worker in this process, until SIGTERM."""
+    settings = deployment.settings
+    configure_logging(name, settings.log_format, settings.log_level)
+    asyncio.run(_run_worker(name, deployment))
+
+
+async def _run_worker(name: str, deployment: Deployment) -> None:
+    async with open_parts(
+        deployment,
+        f"playhead-{name}",
+        delivery_timeout_ms=AGENT_DELIVERY_TIMEOUT_MS,
+        holds_state_key=True,
+    ) as parts:
+        plan = WorkerPlan(
+            name=name,
+            broker=parts.broker,
+            data_folder=deployment.home / "faust" / name,
+            announce=deployment.run / f"worker-{name}.json",
+        )
+        agent = WORKERS[name](parts)
+        await run_worker(plan, agent, parts.publisher, parts.registry, parts.clock)
