@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -84,6 +85,11 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             return self.settings.clickhouse
         port = self.port_of("clickhouse", self.settings.clickhouse_port)
         return f"http://default@127.0.0.1:{port}/{self.database}"
+
+    def reader_address(self) -> str:
+        """Where ClickHouse answers, without credentials."""
+        parts = urlsplit(self.reader_url())
+        return f"{parts.scheme}://{parts.hostname}:{parts.port or 8123}"
 
     def gateway_url(self) -> str:
         """Where this machine reaches the gateway."""

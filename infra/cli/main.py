@@ -13,6 +13,7 @@ from schemas.errors import PlayheadError
 
 COMMANDS: Final[dict[str, str]] = {
     "run": "infra.cli.run",
+    "demo": "infra.cli.demo",
     "gateway": "infra.cli.gateway",
     "worker": "infra.cli.worker",
     "kafka": "infra.cli.kafka",
