@@ -133,7 +133,7 @@ COLONY = DemoTitle(
     year=2025,
     maturity=12,
     language="en",
-    duration_s=60,
+    duration_s=48,
     accent="#67e8f9",
     picture="life=s=128x72:r=12:mold=30:ratio=0.3:seed=11:death_color=0x7a1f5c"
     ":mold_color=0x060812:life_color=0x7df9ff,fps=24,scale=480:270:flags=neighbor,"
@@ -150,7 +150,7 @@ EMBER = DemoTitle(
     year=2022,
     maturity=6,
     language="en",
-    duration_s=60,
+    duration_s=48,
     accent="#fdba74",
     picture="perlin=s=160x90:r=24:octaves=4:persistence=0.6:xscale=4:yscale=3:tscale=0.7"
     ":random_seed=8,format=gray,eq=contrast=2.2:brightness=-0.1,format=yuv444p,"
@@ -168,7 +168,7 @@ RULE_30 = DemoTitle(
     year=2026,
     maturity=18,
     language="en",
-    duration_s=60,
+    duration_s=48,
     accent="#f87171",
     picture="cellauto=s=160x90:r=24:rule=30:random_seed=5:scroll=1,scale=480:270:flags=neighbor,"
     "format=yuv444p,gblur=sigma=1.2,colorchannelmixer=rr=0.85:gg=0.12:bb=0.16,vignette",

@@ -32,4 +32,5 @@ def object_path(content_id: str, path: str) -> str | None:
 
 def content_type(path: str) -> str | None:
     """By the file's ending; None for what an edge does not serve."""
-    return CONTENT_TYPES.get(path.rpartition(".")[2])
+    stem, _, ending = path.rpartition(".")
+    return CONTENT_TYPES.get(ending) if stem else None
