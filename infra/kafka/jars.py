@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ RESOLVER = Path(__file__).with_name("resolve.py")
 FETCH_TIMEOUT_S = 600
 FETCH_ATTEMPTS_MAX = 3
 PROGRESS_INTERVAL_S = 0.2
+INTERRUPTED = "interrupted"
 
 # Called with the jars that are there and the jars there will be.
 Progress = Callable[[int, int], None]
@@ -122,7 +124,7 @@ def _fetch(
         failure = _resolve(fetching, java_home, len(locked), on_progress)
         if not failure:
             break
-        if attempt == FETCH_ATTEMPTS_MAX:
+        if attempt == FETCH_ATTEMPTS_MAX or failure == INTERRUPTED:
             raise KafkaSetupError(f"Kafka's jars could not be fetched: {failure}")
     if differing := differences(locked, read_lock(fetching / "jgo.lock.toml")):
         raise KafkaSetupError(f"Kafka's jars are not those of the lock: {differing[0]}")
@@ -135,26 +137,27 @@ def _resolve(fetching: Path, java_home: Path, jar_count: int, on_progress: Progr
 
     Its own process, because jgo looks for a Java by JAVA_HOME and would else download one.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-P", str(RESOLVER), str(fetching)],
-        env={**os.environ, "JAVA_HOME": str(java_home)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + FETCH_TIMEOUT_S
-    while process.poll() is None:
-        if time.monotonic() > deadline:
-            process.kill()
-            process.wait()
-            return f"no answer within {FETCH_TIMEOUT_S} s"
-        if on_progress is not None:
-            on_progress(sum(1 for _ in fetching.glob("repository/**/*.jar")), jar_count)
-        time.sleep(PROGRESS_INTERVAL_S)
-    errors = process.stderr.read() if process.stderr is not None else ""
-    if process.returncode == 0:
-        return ""
-    return errors.strip().rsplit("\n", 1)[-1] or f"exit code {process.returncode}"
+    with (fetching / "errors.log").open("w+", encoding="utf-8") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-P", str(RESOLVER), str(fetching)],
+            env={**os.environ, "JAVA_HOME": str(java_home)},
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+        deadline_s = time.monotonic() + FETCH_TIMEOUT_S
+        while process.poll() is None:
+            if time.monotonic() > deadline_s:
+                process.kill()
+                process.wait()
+                return f"no answer within {FETCH_TIMEOUT_S} s"
+            if on_progress is not None:
+                on_progress(sum(1 for _ in fetching.glob("repository/**/*.jar")), jar_count)
+            time.sleep(PROGRESS_INTERVAL_S)
+        errors.seek(0)
+        last_line = errors.read().strip().rsplit("\n", 1)[-1]
+    if process.returncode == -signal.SIGINT:
+        return INTERRUPTED
+    return "" if process.returncode == 0 else last_line or f"exit code {process.returncode}"
 
 
 @contextmanager

@@ -4,12 +4,14 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 SOURCE = Path(__file__).parent
 INSTALL_TIMEOUT_S = 600
 INSTALL_ATTEMPTS_MAX = 3
+INTERRUPTED_CODES = (-signal.SIGINT, 128 + signal.SIGINT)
 
 # Player as `api.md` calls it -> the browser build inside its package.
 BUILDS = {
@@ -59,10 +61,21 @@ def _fetch(folder: Path) -> None:
 
 
 def _install(folder: Path) -> None:
-    command = ("ci", "--ignore-scripts", "--legacy-peer-deps", "--no-progress", "--loglevel=error")
     failure = ""
     for _ in range(INSTALL_ATTEMPTS_MAX):
-        result = subprocess.run(
+        result = _run_npm(folder)
+        if result.returncode == 0:
+            return
+        failure = (result.stderr.strip() or f"exit code {result.returncode}").splitlines()[0]
+        if result.returncode in INTERRUPTED_CODES:
+            break
+    raise PlayersUnavailableError(f"the players could not be fetched: {failure}")
+
+
+def _run_npm(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = ("ci", "--ignore-scripts", "--legacy-peer-deps", "--no-progress", "--loglevel=error")
+    try:
+        return subprocess.run(
             [*npm_argv(), *command],
             cwd=folder,
             env=_environment(),
@@ -72,10 +85,10 @@ def _install(folder: Path) -> None:
             timeout=INSTALL_TIMEOUT_S,
             check=False,
         )
-        if result.returncode == 0:
-            return
-        failure = (result.stderr.strip() or f"exit code {result.returncode}").splitlines()[0]
-    raise PlayersUnavailableError(f"the players could not be fetched: {failure}")
+    except subprocess.TimeoutExpired:
+        raise PlayersUnavailableError(
+            f"the players could not be fetched within {INSTALL_TIMEOUT_S} s"
+        ) from None
 
 
 def npm_argv() -> tuple[str, str]:

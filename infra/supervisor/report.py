@@ -7,7 +7,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -100,9 +99,14 @@ def print_summary(
     total_s: float,
 ) -> None:
     """Print where everything is once it is ready, and how to sign in."""
-    table = Table.grid(padding=(0, 2))
-    for name, value in (*addresses.items(), *credentials.items()):
-        table.add_row(Text(name, style="bold"), Text(value, style="cyan"))
+    lines = {**addresses, **credentials}
+    width = max(len(name) for name in lines) if lines else 0
     console.print()
-    console.print(table, soft_wrap=True)
+    for name, value in lines.items():
+        # Not a table, which would cut an address that is to be clicked.
+        console.print(
+            f"[bold]{escape(name):<{width}}[/]  [cyan]{escape(value)}[/]",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(f"\n[green]Ready in {total_s:.1f} s.[/] Ctrl-C stops everything.")

@@ -15,7 +15,7 @@ RECORD_COUNT = 200
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
+def own_broker(tmp_path: Path) -> Iterator[Broker]:
     with running_kafka(tmp_path) as running:
         yield running
 
@@ -56,18 +56,20 @@ async def consume(bootstrap: str, topic: str, count: int) -> list[int]:
         await consumer.stop()
 
 
-async def test_everything_acknowledged_is_there_after_kill_9_and_restart(broker: Broker) -> None:
-    await make_topic(broker.bootstrap, "acknowledged")
-    await produce(broker.bootstrap, "acknowledged", range(RECORD_COUNT))
-    broker.kill()
-    assert not await is_ready(broker.bootstrap)
-    await broker.start()
-    assert await consume(broker.bootstrap, "acknowledged", RECORD_COUNT) == list(
+async def test_everything_acknowledged_is_there_after_kill_9_and_restart(
+    own_broker: Broker,
+) -> None:
+    await make_topic(own_broker.bootstrap, "acknowledged")
+    await produce(own_broker.bootstrap, "acknowledged", range(RECORD_COUNT))
+    own_broker.kill()
+    assert not await is_ready(own_broker.bootstrap)
+    await own_broker.start()
+    assert await consume(own_broker.bootstrap, "acknowledged", RECORD_COUNT) == list(
         range(RECORD_COUNT)
     )
 
 
-async def test_waiting_for_a_broker_that_never_comes_ends_in_time(broker: Broker) -> None:
-    broker.stop()
+async def test_waiting_for_a_broker_that_never_comes_ends_in_time(own_broker: Broker) -> None:
+    own_broker.stop()
     with pytest.raises(TimeoutError):
-        await wait_ready(broker.bootstrap, timeout_s=0.3)
+        await wait_ready(own_broker.bootstrap, timeout_s=0.3)

@@ -1,0 +1,1 @@
+"""The broker's lock and settings, without a broker."""
