@@ -55,13 +55,13 @@ def admit(state: SessionFold, event: PlaybackEvent) -> bool:
     stamp = event.stamp or Stamp(received_at_ms=event.at_ms, via="sdk")
     if stamp.via == "edge":  # an edge sees requests, not playback
         return False
-    state.received_at_ms = max(state.received_at_ms, stamp.received_at_ms)
     source = _source_of(state, stamp.via, event.source)
     if source is None:
         state.late_count += 1
         return False
     if not _insert(state, source, step_of(event)):
         return False
+    state.received_at_ms = max(state.received_at_ms, stamp.received_at_ms)
     _note_facts(state, stamp, event)
     _settle(source)
     return True

@@ -32,6 +32,7 @@ def summarize(state: SessionFold, duration_ms: int | None) -> SessionSummary | N
         source=last_source.source,
         started_at_ms=min(part.first_at_ms or 0 for part in parts),
         last_event_at_ms=last.last_at_ms,
+        last_received_at_ms=state.received_at_ms,
         ended_at_ms=last.ended_at_ms,
         end_reason=last.end_reason,
         playback_failed=last.is_failed,

@@ -1,0 +1,43 @@
+"""The analytics worker: runs the sink under the life of its worker process."""
+
+from __future__ import annotations
+
+import faust
+
+from agents.analytics.sink import Sink, SinkLimits
+from agents.analytics.store import Store, parse_store_url
+from agents.shell import ShellPorts
+
+
+class AnalyticsAgent:
+    """Every event and every decision into ClickHouse, exactly once in effect.
+
+    `clickhouse_url` is the writer's: `http(s)://user:password@host:port/database`. The tables are
+    there: migrations run before. Raises ValueError for a URL that is none.
+    """
+
+    name = "analytics"
+
+    def __init__(
+        self,
+        ports: ShellPorts,
+        clickhouse_url: str,
+        *,
+        instance: str = "1",
+        limits: SinkLimits | None = None,
+    ) -> None:
+        self._store = Store(parse_store_url(clickhouse_url))
+        self._sink = Sink(ports, self._store, instance=instance, limits=limits)
+
+    async def start(self) -> None:
+        """Open the way to ClickHouse; it may be away."""
+        await self._store.start()
+
+    def attach(self, app: faust.App) -> None:
+        """Let the app start the sink, stop it, and fall with it."""
+        app.add_dependency(self._sink)
+
+    async def stop(self) -> None:
+        """Close what is left open."""
+        await self._sink.stop()
+        await self._store.stop()

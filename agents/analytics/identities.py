@@ -1,0 +1,143 @@
+"""Which identities were seen: interval sets of sequence numbers per session and source.
+
+A client that sends again, and a replay, arrive at other offsets, which deduplication by chunk
+cannot see. What this memory cannot answer, the sink asks ClickHouse.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID
+
+from schemas.ids import uuid7_at_ms
+
+SESSIONS_MAX: Final = 50_000
+INTERVALS_MAX: Final = 1_000_000
+CLOCK_SKEW_MS_MAX: Final = 60_000
+"""Between the clocks of gateway and broker."""
+
+
+class Intervals:
+    """A set of integers as sorted, disjoint, not adjacent [low, high]."""
+
+    __slots__ = ("_highs", "_lows")
+
+    def __init__(self, pairs: Iterable[tuple[int, int]] = ()) -> None:
+        self._lows: list[int] = []
+        self._highs: list[int] = []
+        for low, high in sorted(pairs):
+            self._append(low, high)
+
+    def __contains__(self, number: int) -> bool:
+        index = bisect_right(self._lows, number) - 1
+        return index >= 0 and number <= self._highs[index]
+
+    def __len__(self) -> int:
+        """How many intervals, the measure of its size."""
+        return len(self._lows)
+
+    def add(self, number: int) -> bool:
+        """Whether the number is new."""
+        index = bisect_right(self._lows, number) - 1
+        if index >= 0 and number <= self._highs[index]:
+            return False
+        joins_left = index >= 0 and self._highs[index] == number - 1
+        joins_right = index + 1 < len(self._lows) and self._lows[index + 1] == number + 1
+        if joins_left and joins_right:
+            self._highs[index] = self._highs.pop(index + 1)
+            self._lows.pop(index + 1)
+        elif joins_left:
+            self._highs[index] = number
+        elif joins_right:
+            self._lows[index + 1] = number
+        else:
+            self._lows.insert(index + 1, number)
+            self._highs.insert(index + 1, number)
+        return True
+
+    def _append(self, low: int, high: int) -> None:
+        if self._highs and low <= self._highs[-1] + 1:
+            self._highs[-1] = max(self._highs[-1], high)
+            return
+        self._lows.append(low)
+        self._highs.append(high)
+
+
+class SeenIdentities:
+    """What was seen of one partition's sessions, bounded: all of a session or nothing.
+
+    A session is known if it was asked of ClickHouse (`learn`), or if it began after the first
+    record that this memory saw. UUIDv7 tells when a session began.
+    """
+
+    def __init__(
+        self, *, sessions_max: int = SESSIONS_MAX, intervals_max: int = INTERVALS_MAX
+    ) -> None:
+        self._sessions: OrderedDict[str, dict[str, Intervals]] = OrderedDict()
+        self._sessions_max = sessions_max
+        self._intervals_max = intervals_max
+        self._interval_count = 0
+        self._horizon_ms: int | None = None
+
+    def begin(self, first_timestamp_ms: int) -> None:
+        """The first record is of this time, by the broker: sessions that began later are new."""
+        if self._horizon_ms is None:
+            self._horizon_ms = first_timestamp_ms + CLOCK_SKEW_MS_MAX
+
+    def must_ask(self, session_id: str) -> bool:
+        """Whether only ClickHouse knows what was stored of the session."""
+        if session_id in self._sessions:
+            return False
+        if self._horizon_ms is None:
+            return True
+        return _began_at_ms(session_id) <= self._horizon_ms
+
+    def learn(self, session_id: str, stored: dict[str, list[tuple[int, int]]]) -> None:
+        """Take over what ClickHouse holds of the session, by source."""
+        sources = {source: Intervals(pairs) for source, pairs in stored.items()}
+        self._forget(session_id)
+        self._sessions[session_id] = sources
+        self._interval_count += sum(len(intervals) for intervals in sources.values())
+
+    def add(self, session_id: str, source: str, sequence: int) -> bool:
+        """Whether the identity is new; `must_ask` was answered before."""
+        sources = self._sessions.get(session_id)
+        if sources is None:
+            sources = self._sessions[session_id] = {}
+        else:
+            self._sessions.move_to_end(session_id)
+        intervals = sources.get(source)
+        if intervals is None:
+            intervals = sources[source] = Intervals()
+        before = len(intervals)
+        is_new = intervals.add(sequence)
+        self._interval_count += len(intervals) - before
+        return is_new
+
+    def shrink(self) -> None:
+        """Forget the longest silent sessions beyond the bounds; they must be asked for again."""
+        while self._sessions and (
+            len(self._sessions) > self._sessions_max or self._interval_count > self._intervals_max
+        ):
+            session_id = next(iter(self._sessions))
+            self._forget(session_id)
+            began_ms = _began_at_ms(session_id)
+            self._horizon_ms = max(self._horizon_ms or 0, began_ms)
+
+    def _forget(self, session_id: str) -> None:
+        sources = self._sessions.pop(session_id, None)
+        if sources is not None:
+            self._interval_count -= sum(len(intervals) for intervals in sources.values())
+
+    def __len__(self) -> int:
+        """How many sessions are known."""
+        return len(self._sessions)
+
+
+def _began_at_ms(session_id: str) -> int:
+    """0 where the id does not tell: it must then be asked for."""
+    value = UUID(session_id)
+    return uuid7_at_ms(value) if value.version == 7 else 0

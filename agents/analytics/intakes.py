@@ -1,0 +1,66 @@
+"""Which topic goes into which table: read off the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from agents.analytics.dead_letter_rows import DeadLetterReader
+from agents.analytics.decision_rows import DecisionReader
+from agents.analytics.event_rows import EventReader
+from agents.analytics.identities import SeenIdentities
+from agents.analytics.intake import DecisionIntake, EventIntake, Intake, Knowledge, PlainIntake
+from agents.analytics.summary_rows import SummaryReader
+from schemas.secrets import SecretBytes
+from streams.topics import (
+    BY_NAME,
+    PLAYBACK_BANDWIDTH,
+    PLAYBACK_EVENTS,
+    SESSION_SUMMARIES,
+    TOPICS,
+    Topic,
+)
+
+PLAYBACK = (PLAYBACK_EVENTS, PLAYBACK_BANDWIDTH)
+_SUFFIX = ".dead-letter"
+
+
+def stored_topics(topics: Iterable[Topic] = TOPICS) -> dict[str, int]:
+    """The topics that go to ClickHouse, with their partitions: recorded, played, dead letters."""
+    found: dict[str, int] = {}
+    for topic in topics:
+        if topic.is_recorded or topic in (*PLAYBACK, SESSION_SUMMARIES):
+            found[topic.name] = topic.partitions
+        if topic.has_dead_letters:
+            found[topic.dead_letter] = topic.partitions
+    return found
+
+
+class Intakes:
+    """Makes the intake of a partition. Playback topics share what was seen of a session."""
+
+    def __init__(self, knowledge: Knowledge, *, state_key: SecretBytes | None) -> None:
+        self._knowledge = knowledge
+        self._state_key = state_key
+        self._events = EventReader()
+        self._seen: dict[int, SeenIdentities] = {}
+
+    def of(self, topic_name: str, partition: int) -> Intake:
+        """The intake of one partition of a stored topic."""
+        if topic_name.endswith(_SUFFIX):
+            reader = DeadLetterReader(topic_name, topic_name.removesuffix(_SUFFIX))
+            return PlainIntake("dead_letters_raw", reader.read, topic_column="kafka_topic")
+        topic = BY_NAME[topic_name]
+        if topic in PLAYBACK:
+            return EventIntake(self._events, self._seen_of(partition), self._knowledge)
+        if topic is SESSION_SUMMARIES:
+            return PlainIntake("sessions_raw", SummaryReader().read)
+        decisions = DecisionReader(topic, state_key=self._state_key)
+        return DecisionIntake(decisions, self._knowledge)
+
+    def forget(self, topic_name: str, partition: int) -> None:
+        """The partition went to another worker: what is known of its sessions grows old."""
+        if topic_name in {topic.name for topic in PLAYBACK}:
+            self._seen.pop(partition, None)
+
+    def _seen_of(self, partition: int) -> Callable[[], SeenIdentities]:
+        return lambda: self._seen.setdefault(partition, SeenIdentities())

@@ -1,0 +1,151 @@
+"""One partition's way into ClickHouse: chunk after chunk, each stored before the next is begun."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection
+from typing import TypeVar
+
+from agents.analytics.chunks import Chunk, Chunker
+from agents.analytics.intake import Intake
+from agents.analytics.store import Store, StoreUnavailableError
+from agents.analytics.writer import ChunkWriter, Place
+from schemas.errors import InvalidMessageError
+from streams.reader import RawRecord
+
+T = TypeVar("T")
+
+RETRY_S: float = 1.0
+
+Bury = Callable[[str, RawRecord, InvalidMessageError], Awaitable[None]]
+Stored = Callable[[Chunk[RawRecord]], Awaitable[None]]
+"""Called once the chunk, and so everything before it, is stored."""
+
+
+class Lane:
+    """Takes records in order; `run` stores their chunks in order."""
+
+    def __init__(
+        self,
+        chunker: Chunker[RawRecord],
+        intake: Intake,
+        writer: ChunkWriter,
+        *,
+        bury: Bury,
+        stored: Stored,
+    ) -> None:
+        self._chunker = chunker
+        self._intake = intake
+        self._writer = writer
+        self._bury = bury
+        self._stored = stored
+        self._queue: deque[Chunk[RawRecord]] = deque()
+        self._awake = asyncio.Event()
+        # An earlier process may have inserted the first chunks and died before it committed.
+        self._in_doubt = True
+
+    @property
+    def queued_count(self) -> int:
+        """Chunks that wait or are being stored."""
+        return len(self._queue)
+
+    @property
+    def size_bytes(self) -> int:
+        """Everything that is held in memory."""
+        return self._chunker.size_bytes + sum(chunk.size_bytes for chunk in self._queue)
+
+    @property
+    def oldest(self) -> RawRecord | None:
+        """The first record that is not stored yet; None: all are."""
+        return self._queue[0].records[0] if self._queue else self._chunker.oldest
+
+    def add(self, records: Collection[RawRecord]) -> None:
+        """Take the next records of the partition."""
+        for record in records:
+            for chunk in self._chunker.add(record):
+                self._enqueue(chunk)
+
+    def close_idle(self, now_ms: int) -> None:
+        """The reader has seen the partition's end: what can get no more records is stored."""
+        chunk = self._chunker.close_idle(now_ms)
+        if chunk is not None:
+            self._enqueue(chunk)
+
+    async def run(self) -> None:
+        """Store chunks until cancelled."""
+        while True:
+            await self._awake.wait()
+            self._awake.clear()
+            while self._queue:
+                await self._store(self._queue[0])
+                self._queue.popleft()
+
+    def _enqueue(self, chunk: Chunk[RawRecord]) -> None:
+        self._queue.append(chunk)
+        self._awake.set()
+
+    async def _store(self, chunk: Chunk[RawRecord]) -> None:
+        place = Place(
+            table=self._intake.table,
+            topic=chunk.topic,
+            partition=chunk.partition,
+            first=chunk.first,
+            last=chunk.last,
+            topic_column=self._intake.topic_column,
+        )
+        stored = await self._writer.query_stored(place) if self._in_doubt else set[int]()
+        prepared = await self._intake.prepare(chunk, stored)
+        refused = await self._writer.write(
+            place, chunk.token, prepared.lines, in_doubt=self._in_doubt
+        )
+        self._in_doubt = bool(stored)
+        if prepared.set_aside:
+            aside = Place(
+                table="set_aside_raw",
+                topic=chunk.topic,
+                partition=chunk.partition,
+                first=chunk.first,
+                last=chunk.last,
+            )
+            await self._writer.write(aside, f"{chunk.token}#aside", prepared.set_aside)
+        refused_offsets = {line.offset for line in refused}
+        for raw in chunk.records:
+            if raw.offset in refused_offsets:
+                error = InvalidMessageError("unstorable", "ClickHouse cannot read its row")
+                await self._bury(chunk.topic, raw, error)
+        for raw, error in prepared.unreadable:
+            await self._bury(chunk.topic, raw, error)
+        await self._stored(chunk)
+
+
+class PatientKnowledge:
+    """Asks the store, and waits while it is away."""
+
+    def __init__(self, store: Store, on_outage: Callable[[], None]) -> None:
+        self._store = store
+        self._on_outage = on_outage
+
+    async def stored_sequences(
+        self, sessions: Collection[str]
+    ) -> dict[str, dict[str, list[tuple[int, int]]]]:
+        """The intervals of stored sequence numbers, by session and source."""
+        return await self._ask(lambda: self._store.stored_sequences(sessions))
+
+    async def payload_hashes(
+        self, identities: Collection[tuple[str, str, int]]
+    ) -> dict[tuple[str, str, int], int]:
+        """The hash of the payload that counts, of stored identities."""
+        return await self._ask(lambda: self._store.payload_hashes(identities))
+
+    async def known_decisions(self, topic: str, identities: Collection[str]) -> set[str]:
+        """Those of the identities that are stored."""
+        return await self._ask(lambda: self._store.known_decisions(topic, identities))
+
+    async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        while True:
+            try:
+                return await question()
+            except StoreUnavailableError:
+                self._on_outage()
+                await asyncio.sleep(RETRY_S)

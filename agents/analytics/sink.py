@@ -1,0 +1,282 @@
+"""The sink: every stored topic into ClickHouse, exactly once in effect.
+
+A consumer of its own, not Faust's: chunk borders must be a function of the log and its truth is
+what ClickHouse holds, while Faust's deliveries end wherever a fetch ended. Offsets are committed
+only after their rows are stored. While ClickHouse is away consumption pauses, and what is held in
+memory is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any, Final
+
+import mode
+import msgspec
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from agents.analytics.chunks import Chunk, Chunker, ChunkLimits
+from agents.analytics.intakes import Intakes, stored_topics
+from agents.analytics.lane import Lane, PatientKnowledge
+from agents.analytics.progress_rows import PartitionProgress, progress_lines
+from agents.analytics.store import Store, StoreUnavailableError
+from agents.analytics.writer import ChunkWriter
+from agents.shell import ShellPorts
+from schemas.errors import InvalidMessageError, StopWorkerError
+from streams.dead_letters import publish_dead_letter
+from streams.reader import RawRecord
+from streams.topics import BY_NAME, Topic
+
+log = logging.getLogger(__name__)
+
+GROUP: Final = "analytics.sink"
+"""Not the name of the worker: Faust would join the group of that name too."""
+POLL_MS: Final = 100
+FETCH_RECORDS_MAX: Final = 5_000
+PARTITION_FETCH_BYTES_MAX: Final = 1 << 20
+FETCH_BYTES_MAX: Final = 8 << 20
+PROGRESS_S: Final = 5.0
+
+
+class SinkLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much the sink holds, and how it cuts."""
+
+    chunks: ChunkLimits = ChunkLimits()
+    buffer_bytes_max: int = 64 << 20
+    queued_chunks_max: int = 2
+    """Per partition."""
+
+
+class Sink(mode.Service):
+    """Follows the stored topics as one consumer group."""
+
+    def __init__(
+        self,
+        ports: ShellPorts,
+        store: Store,
+        *,
+        group: str = GROUP,
+        instance: str = "1",
+        limits: SinkLimits | None = None,
+        topics: Iterable[Topic] | None = None,
+        **service_options: Any,
+    ) -> None:
+        self._ports = ports
+        self._store = store
+        self._group = ports.broker.physical(group)
+        self._instance = instance
+        self._limits = limits or SinkLimits()
+        self._topics = stored_topics() if topics is None else stored_topics(topics)
+        self._writer = ChunkWriter(store)
+        self._intakes = Intakes(PatientKnowledge(store, lambda: None), state_key=ports.state_key)
+        self._lanes: dict[TopicPartition, Lane] = {}
+        self._tasks: dict[TopicPartition, asyncio.Task[None]] = {}
+        self._paused: set[TopicPartition] = set()
+        self._consumer: AIOKafkaConsumer | None = None
+        super().__init__(**service_options)
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Everything that was read and is not stored."""
+        return sum(lane.size_bytes for lane in self._lanes.values())
+
+    async def on_start(self) -> None:
+        """Join the group."""
+        self._consumer = AIOKafkaConsumer(
+            **self._ports.broker.client_options(),
+            group_id=self._group,
+            group_instance_id=f"{self._group}-{self._instance}",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=250,
+            fetch_max_bytes=FETCH_BYTES_MAX,
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES_MAX,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=2_000,
+            metadata_max_age_ms=30_000,
+        )
+        names = [self._ports.broker.physical(name) for name in self._topics]
+        self._consumer.subscribe(names, listener=_Rebalance(self))
+        await self._consumer.start()
+        self.add_future(self._follow())
+        self.add_future(self._report())
+
+    async def on_stop(self) -> None:
+        """Leave at once: what was read and not stored is read again."""
+        await self.release(list(self._lanes))
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    async def _follow(self) -> None:
+        assert self._consumer is not None
+        while not self.should_stop:
+            fetched = await self._consumer.getmany(
+                timeout_ms=POLL_MS, max_records=FETCH_RECORDS_MAX
+            )
+            for partition, records in fetched.items():
+                self._lane(partition).add(records)
+            await self._close_idle()
+            self._hold_back()
+            if len(self._paused) == len(self._consumer.assignment()):
+                await self.sleep(POLL_MS / 1000)  # getmany would come back at once
+
+    async def _report(self) -> None:
+        while not self.should_stop:
+            await self.sleep(PROGRESS_S)
+            now_ms = self._ports.clock()
+            body = progress_lines(await self._progress(), now_ms)
+            if not body:
+                continue
+            try:
+                await self._store.insert("ingest_progress", body, f"progress:{now_ms}")
+            except StoreUnavailableError as error:
+                log.warning("progress is not told: %s", error)
+
+    async def assign(self, partitions: Iterable[TopicPartition]) -> None:
+        """Begin where the group is; refuse a log that is not the one that was stored."""
+        assert self._consumer is not None
+        partitions = list(partitions)
+        ends = await self._consumer.end_offsets(partitions) if partitions else {}
+        for partition in partitions:
+            committed = await self._consumer.committed(partition)
+            if committed is not None and committed > ends[partition]:
+                self._ports.halt(
+                    StopWorkerError(
+                        f"{partition.topic} {partition.partition} ends at {ends[partition]}, but"
+                        f" {committed} was stored: the topic was made anew. Reset the group"
+                        f" {self._group} by hand, into an empty database"
+                    )
+                )
+
+    async def release(self, partitions: Iterable[TopicPartition]) -> None:
+        """Let go of partitions; an insert under way is verified by whoever has them next."""
+        for partition in list(partitions):
+            task = self._tasks.pop(partition, None)
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            self._lanes.pop(partition, None)
+            self._paused.discard(partition)
+            self._intakes.forget(self._logical(partition), partition.partition)
+
+    def _lane(self, partition: TopicPartition) -> Lane:
+        lane = self._lanes.get(partition)
+        if lane is None:
+            name, number = self._logical(partition), partition.partition
+            limits = self._limits.chunks
+            phase_ms = number * limits.bucket_ms // self._topics[name]
+            lane = self._lanes[partition] = Lane(
+                Chunker(name, number, limits, phase_ms),
+                self._intakes.of(name, number),
+                self._writer,
+                bury=self._bury,
+                stored=self._commit,
+            )
+            task = asyncio.create_task(lane.run(), name=f"sink {name} {number}")
+            task.add_done_callback(self._on_lane_done)
+            self._tasks[partition] = task
+        return lane
+
+    def _on_lane_done(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._ports.halt(error)
+
+    async def _close_idle(self) -> None:
+        assert self._consumer is not None
+        now_ms = self._ports.clock()
+        for partition, lane in self._lanes.items():
+            if lane.size_bytes and await self._is_at_end(partition):
+                lane.close_idle(now_ms)
+
+    async def _is_at_end(self, partition: TopicPartition) -> bool:
+        assert self._consumer is not None
+        try:
+            end = self._consumer.highwater(partition)
+            return end is not None and await self._consumer.position(partition) >= end
+        except IllegalStateError:  # it was revoked in between
+            return False
+
+    def _hold_back(self) -> None:
+        """Pause what waits for ClickHouse, and all that grows while memory is full."""
+        assert self._consumer is not None
+        is_full = self.buffered_bytes >= self._limits.buffer_bytes_max
+        for partition, lane in self._lanes.items():
+            waits = lane.queued_count >= self._limits.queued_chunks_max
+            should_pause = waits or (is_full and lane.queued_count > 0)
+            if should_pause and partition not in self._paused:
+                self._consumer.pause(partition)
+                self._paused.add(partition)
+            elif not should_pause and partition in self._paused:
+                self._consumer.resume(partition)
+                self._paused.discard(partition)
+
+    async def _commit(self, chunk: Chunk[RawRecord]) -> None:
+        assert self._consumer is not None
+        place = TopicPartition(self._ports.broker.physical(chunk.topic), chunk.partition)
+        metrics = self._ports.metrics
+        metrics.records.labels(chunk.topic).inc(len(chunk.records))
+        age_ms = max(0, self._ports.clock() - chunk.records[0].timestamp)
+        metrics.handle_seconds.labels(chunk.topic).observe(age_ms / 1000)
+        try:
+            await self._consumer.commit({place: chunk.last + 1})
+        except (KafkaError, IllegalStateError) as error:
+            # The next commit covers it; until then a successor finds the rows stored.
+            log.warning("%s is stored but not committed: %s", chunk.token, error)
+
+    async def _bury(self, topic_name: str, raw: RawRecord, error: InvalidMessageError) -> None:
+        topic = BY_NAME[topic_name]
+        log.warning("%s partition %d offset %d: %s", topic_name, raw.partition, raw.offset, error)
+        self._ports.metrics.dead_letters.labels(topic_name, error.reason).inc()
+        if not topic.has_dead_letters:
+            return
+        await publish_dead_letter(
+            self._ports.publisher,
+            topic,
+            raw,
+            error,
+            failed_at_ms=self._ports.clock(),
+            agent=self._group,
+        )
+
+    async def _progress(self) -> list[PartitionProgress]:
+        assert self._consumer is not None
+        found = []
+        for partition in self._consumer.assignment():
+            end = self._consumer.highwater(partition)
+            oldest = lane.oldest if (lane := self._lanes.get(partition)) is not None else None
+            if end is None or (oldest is None and not await self._is_at_end(partition)):
+                continue
+            # With nothing waiting, all is stored as of the answer that told where the log ends.
+            until_ms = oldest.timestamp if oldest else self._consumer.last_poll_timestamp(partition)
+            if until_ms is not None:
+                found.append(
+                    PartitionProgress(
+                        topic=self._logical(partition),
+                        partition=partition.partition,
+                        stored_offset=oldest.offset if oldest else end,
+                        end_offset=end,
+                        complete_until_ms=until_ms,
+                    )
+                )
+        return found
+
+    def _logical(self, partition: TopicPartition) -> str:
+        return self._ports.broker.logical(partition.topic)
+
+
+class _Rebalance(ConsumerRebalanceListener):
+    """Tells the sink what it has to follow."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Some of them go to another worker."""
+        await self._sink.release(revoked)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """These are ours from now on."""
+        await self._sink.assign(assigned)
