@@ -14,6 +14,7 @@ from infra.clickhouse.compression import Deflater
 from infra.clickhouse.lanes import Lane
 
 _PIECES_MAX: Final = 4
+_PIECE_BYTES_MAX: Final = 1 << 20
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,9 +81,12 @@ class ResultChannel:
         ClientGoneError.
         """
         self.has_data = True
-        packed = self.deflater.compress(data) if self.deflater is not None else data
-        if packed:
-            self._hand_over(packed)
+        # The engine's pieces may have many megabytes; what waits for a reader is bounded in bytes.
+        for offset in range(0, len(data), _PIECE_BYTES_MAX):
+            piece = data[offset : offset + _PIECE_BYTES_MAX]
+            packed = self.deflater.compress(piece) if self.deflater is not None else piece
+            if packed:
+                self._hand_over(packed)
 
     def put_last(self, item: End | Failure) -> None:
         """On the event loop: how the worker's job ended, perhaps after some pieces."""

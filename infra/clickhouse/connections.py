@@ -13,6 +13,7 @@ _REFUSAL: Final = (
     b"X-ClickHouse-Exception-Code: 202\r\nContent-Type: text/plain; charset=UTF-8\r\n\r\n"
     b"Code: 202. DB::Exception: Too many connections. (TOO_MANY_SIMULTANEOUS_QUERIES)\n"
 )
+_REFUSAL_SECONDS_MAX: Final = 1.0
 
 
 class _Refusal(asyncio.Protocol):
@@ -22,7 +23,9 @@ class _Refusal(asyncio.Protocol):
         """See asyncio.Protocol."""
         assert isinstance(transport, asyncio.Transport)
         transport.write(_REFUSAL)
-        transport.close()
+        transport.write_eof()
+        # Closing at once, with the request unread, would take the answer away from the client.
+        asyncio.get_running_loop().call_later(_REFUSAL_SECONDS_MAX, transport.abort)
 
 
 class ConnectionCap:

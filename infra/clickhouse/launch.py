@@ -100,7 +100,7 @@ def read_announcement(path: Path) -> Announcement | None:
         return None
 
 
-async def wait_announced(path: Path, pid: int, seconds_max: float = 10.0) -> Announcement:
+async def wait_announced(path: Path, pid: int, seconds_max: float = 30.0) -> Announcement:
     """The announcement of this very process. Raises TimeoutError."""
     async with asyncio.timeout(seconds_max):
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
 import signal
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import msgspec
 from aiohttp import web
@@ -66,6 +67,7 @@ def run_server(options: ServerOptions) -> int:
     users = load_users(options.users_file)
     directories = _Directories(options.path.resolve())
     directories.create()
+    lock = directories.lock()
     config = write_config(
         EngineConfig(
             data=directories.data,
@@ -87,6 +89,7 @@ def run_server(options: ServerOptions) -> int:
         # A thread is stuck in the engine. Its data survives a kill at any moment, so nothing is
         # waited for.
         _LOG.warning("a statement did not end in time; leaving without it")
+    lock.close()
     logging.shutdown()
     os._exit(0)
 
@@ -107,6 +110,18 @@ class _Directories:
         # Importing chdb opens a throw-away engine there, and bodies wait there.
         os.environ["TMPDIR"] = str(self.temporary)
         tempfile.tempdir = str(self.temporary)
+
+    def lock(self) -> IO[bytes]:
+        """Held for as long as the file is open. Raises RuntimeError where another process holds it.
+
+        The engine has a lock of its own, but comes to it only when the port is long announced.
+        """
+        file = (self.config / "lock").open("wb")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RuntimeError(f"another process serves {self.data}") from error
+        return file
 
 
 def _listen(host: str, port: int) -> socket.socket:

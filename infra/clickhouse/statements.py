@@ -36,7 +36,6 @@ _STREAMED: Final = frozenset(
 )
 _PIECE_BYTES: Final = 1 << 18
 _PIECE_SECONDS: Final = 0.1
-_WRITE_BYTES: Final = 1 << 20
 
 
 def run_query(
@@ -65,8 +64,8 @@ def _at_once(
     body = result.bytes() or b""
     is_result = bool(body) or statement.is_read_only
     channel.start(format_name if is_result else None, request.settings.get("session_timezone"))
-    for offset in range(0, len(body), _WRITE_BYTES):
-        channel.write(body[offset : offset + _WRITE_BYTES])
+    if body:
+        channel.write(body)
     return _summary(result)
 
 
