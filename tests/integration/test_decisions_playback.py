@@ -1,0 +1,172 @@
+"""Bitrate and steering agents on the real broker: measurements in, decisions out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agents.bitrate.agent import BitrateAgent
+from agents.steering.agent import SteeringAgent
+from agents.steering.outcomes import CdnOrigin
+from schemas.bitrate import BitrateDecision
+from schemas.steering import SteeringDecision
+from streams.broker import Broker
+from streams.clock import system_clock
+from streams.topics import (
+    BITRATE_DECISIONS,
+    CATALOG_TITLES,
+    PLAYBACK_BANDWIDTH,
+    PLAYBACK_EVENTS,
+    SESSIONS,
+    SIGNING_KEYS,
+    STEERING_DECISIONS,
+)
+from streams.view import View
+from tests.builders import SESSION_ID, a_bandwidth, a_session, a_title
+from tests.integration.house import House, a_house
+
+TOPICS = (
+    PLAYBACK_BANDWIDTH,
+    PLAYBACK_EVENTS,
+    SESSIONS,
+    CATALOG_TITLES,
+    BITRATE_DECISIONS,
+    STEERING_DECISIONS,
+    SIGNING_KEYS,
+)
+CDNS = (
+    CdnOrigin(name="alpha", url="http://127.0.0.1:8081"),
+    CdnOrigin(name="beta", url="http://localhost:8082"),
+)
+
+
+class Viewer:
+    """A player that reports one segment after the other."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._sequence = 0
+
+    async def fetch(self, kbps: int, *, times: int) -> None:
+        for _ in range(times):
+            self._sequence += 1
+            event = a_bandwidth(
+                self._sequence,
+                object_type="v",
+                object_bytes=250_000,
+                transfer_ms=max(1, 2_000_000 // kbps),
+                status=200,
+                buffer_length_ms=12_000,
+                url=f"http://127.0.0.1:8081/tears/v720/{self._sequence}.m4s",
+            )
+            await self._house.publisher.publish(PLAYBACK_BANDWIDTH, SESSION_ID, event)
+
+    async def fail(self, status: int, *, times: int) -> None:
+        for _ in range(times):
+            self._sequence += 1
+            url = "http://127.0.0.1:8081/tears/v720/1.m4s"
+            event = a_bandwidth(self._sequence, status=status, url=url)
+            await self._house.publisher.publish(PLAYBACK_BANDWIDTH, SESSION_ID, event)
+
+
+@pytest.fixture
+async def house(broker: Broker, tmp_path: Path) -> AsyncIterator[House]:
+    async with a_house(broker, tmp_path, topics=TOPICS) as house:
+        await house.put_title(a_title())
+        now_ms = system_clock()
+        session = a_session(opened_at_ms=now_ms, expires_at_ms=now_ms + 3_600_000)
+        await house.publisher.publish(SESSIONS, SESSION_ID, session)
+        yield house
+
+
+@asynccontextmanager
+async def the_ceilings(house: House) -> AsyncIterator[View[BitrateDecision]]:
+    view: View[BitrateDecision] = View(house.broker, BITRATE_DECISIONS, clock=system_clock)
+    await view.start()
+    try:
+        yield view
+    finally:
+        await view.stop()
+
+
+def height_of(ceilings: View[BitrateDecision]) -> int | None:
+    decision = ceilings.get(SESSION_ID)
+    return None if decision is None else decision.height
+
+
+async def test_a_ceiling_follows_the_network_and_a_restart_goes_on_counting(house: House) -> None:
+    viewer = Viewer(house)
+    async with the_ceilings(house) as ceilings:
+        async with house.working(BitrateAgent(house.ports)):
+            await viewer.fetch(50_000, times=3)
+            assert await ceilings.wait_until(lambda: height_of(ceilings) == 1080, 20_000)
+            await viewer.fetch(400, times=2)
+            assert await ceilings.wait_until(lambda: height_of(ceilings) == 240, 10_000)
+            lowered = ceilings.get(SESSION_ID)
+            assert lowered is not None
+            assert lowered.reason == "throughput-fell"
+            assert lowered.ceiling_kbps == 428
+            assert (lowered.source_topic, lowered.version) == (PLAYBACK_BANDWIDTH.name, 2)
+        async with house.working(BitrateAgent(house.ports)):
+            await viewer.fetch(50_000, times=6)
+            assert await ceilings.wait_until(lambda: height_of(ceilings) == 1080, 20_000)
+            raised = ceilings.get(SESSION_ID)
+            assert raised is not None
+            assert (raised.version, raised.reason) == (3, "throughput-rose")
+    versions = [decision.version for decision in await house.records(BITRATE_DECISIONS)]
+    assert versions == [1, 2, 3]
+    assert house.halted == []
+
+
+async def test_a_device_that_shows_less_is_sent_no_more(house: House) -> None:
+    small = a_session(max_height=480)
+    await house.publisher.publish(SESSIONS, SESSION_ID, small)
+    async with the_ceilings(house) as ceilings, house.working(BitrateAgent(house.ports)):
+        await Viewer(house).fetch(50_000, times=3)
+        assert await ceilings.wait_until(lambda: height_of(ceilings) == 480, 20_000)
+
+
+async def test_an_ended_or_unknown_session_gets_no_decision(house: House) -> None:
+    ended = msgspec.structs.replace(a_session(), ended_at_ms=system_clock())
+    await house.publisher.publish(SESSIONS, SESSION_ID, ended)
+    async with house.working(BitrateAgent(house.ports)) as app:
+        await Viewer(house).fetch(50_000, times=3)
+        await house.publisher.publish(PLAYBACK_BANDWIDTH, "other", b"no event")
+        letters = msgspec.structs.replace(
+            PLAYBACK_BANDWIDTH, name=PLAYBACK_BANDWIDTH.dead_letter, value=bytes
+        )
+        view: View[bytes] = View(house.broker, letters, clock=system_clock)
+        await view.start()
+        assert await view.wait_until(lambda: len(view) == 1, 20_000)
+        await view.stop()
+        assert app.started
+    assert await house.records(BITRATE_DECISIONS) == []
+
+
+async def test_errors_of_a_cdn_flip_the_order_and_a_restart_keeps_it(house: House) -> None:
+    orders: View[SteeringDecision] = View(house.broker, STEERING_DECISIONS, clock=system_clock)
+    await orders.start()
+    viewer = Viewer(house)
+
+    def order() -> tuple[str, ...]:
+        decision = orders.get("*")
+        return () if decision is None else decision.order
+
+    async with house.working(SteeringAgent(house.ports, CDNS)):
+        assert await orders.wait_until(lambda: order() == ("alpha", "beta"), 10_000)
+        await viewer.fetch(9000, times=2)
+        await viewer.fail(503, times=3)
+        assert await orders.wait_until(lambda: order() == ("beta", "alpha"), 20_000)
+        decision = orders.get("*")
+        assert decision is not None
+        assert decision.facts[0].errors == 3
+        assert decision.reason == "alpha-failed"
+    async with house.working(SteeringAgent(house.ports, CDNS)):
+        pass
+    await orders.stop()
+    versions = [decision.version for decision in await house.records(STEERING_DECISIONS)]
+    assert versions == [1, 2]

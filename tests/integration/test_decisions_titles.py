@@ -1,0 +1,189 @@
+"""Catalog and recommendation agents on the real broker, asked as the gateway asks them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.catalog.agent import CatalogAgent
+from agents.catalog.soundness import CatalogLimits
+from agents.recommendation.agent import RecommendationAgent
+from schemas.catalog import PutTitle, RemoveTitle, Title, TitleRemoved, TitleStored
+from schemas.recommendations import (
+    GetRecommendations,
+    GetResumePoint,
+    Recommendations,
+    ResumePoint,
+)
+from schemas.watching import Watch
+from streams.broker import Broker
+from streams.clock import system_clock
+from streams.requests import NoAnswerError, RefusedError
+from streams.topics import (
+    CATALOG_REQUESTS,
+    CATALOG_TITLES,
+    GATEWAY_REPLIES,
+    RECOMMENDATION_REQUESTS,
+    RECOMMENDATION_UPDATES,
+    RECOMMENDATIONS_SERVED,
+    SIGNING_KEYS,
+    WATCHES,
+)
+from streams.view import View
+from tests.builders import a_rendition, a_title, a_watch
+from tests.integration.house import House, a_house
+
+TOPICS = (
+    CATALOG_REQUESTS,
+    CATALOG_TITLES,
+    GATEWAY_REPLIES,
+    RECOMMENDATION_REQUESTS,
+    RECOMMENDATION_UPDATES,
+    RECOMMENDATIONS_SERVED,
+    SIGNING_KEYS,
+    WATCHES,
+)
+DEADLINE_MS = 10_000
+
+
+@pytest.fixture
+async def house(broker: Broker, tmp_path: Path) -> AsyncIterator[House]:
+    async with a_house(broker, tmp_path, topics=TOPICS) as house:
+        yield house
+
+
+def a_catalog(house: House) -> CatalogAgent:
+    return CatalogAgent(house.ports, house.desk("catalog"), CatalogLimits())
+
+
+async def put(house: House, title: Title) -> Title:
+    answer: TitleStored = await house.gateway.ask(
+        CATALOG_REQUESTS,
+        title.content_id,
+        PutTitle(title=title),
+        TitleStored,
+        deadline_ms=DEADLINE_MS,
+    )
+    return answer.title
+
+
+async def test_titles_are_stored_versioned_refused_and_removed(house: House) -> None:
+    async with house.working(a_catalog(house)):
+        assert (await put(house, a_title())).version == 1
+        assert (await put(house, a_title(title="Tears of Steel"))).version == 2
+        assert (await put(house, a_title(title="Tears of Steel"))).version == 2
+        with pytest.raises(RefusedError) as refused:
+            await put(house, a_title(video=(a_rendition(480, 900, codecs=""),)))
+        assert (refused.value.refused.status, refused.value.refused.reason) == (422, "title")
+        assert "codecs" in refused.value.refused.detail
+    async with house.working(a_catalog(house)):
+        assert (await put(house, a_title(title="Again"))).version == 3
+        removed: TitleRemoved = await house.gateway.ask(
+            CATALOG_REQUESTS, "tears", RemoveTitle(content_id="tears"), TitleRemoved
+        )
+        assert removed.content_id == "tears"
+    stored = await house.records(CATALOG_TITLES)
+    assert [title and title.version for title in stored] == [1, 2, 3, None]
+    assert house.halted == []
+
+
+async def test_a_request_under_another_key_is_not_answered(house: House) -> None:
+    async with house.working(a_catalog(house)):
+        with pytest.raises(NoAnswerError):
+            await house.gateway.ask(
+                CATALOG_REQUESTS, "other", PutTitle(title=a_title()), TitleStored, deadline_ms=1_500
+            )
+    assert await house.records(CATALOG_TITLES) == []
+
+
+class Profile:
+    """Watches titles, and asks what to watch next."""
+
+    def __init__(self, house: House, profile_id: str = "profile-1") -> None:
+        self._house = house
+        self._profile_id = profile_id
+
+    async def watch(self, content_id: str, step: str = "started", **changes: Any) -> Watch:
+        watch = a_watch(
+            content_id, step, profile_id=self._profile_id, at_ms=system_clock(), **changes
+        )
+        await self._house.publisher.publish(WATCHES, self._profile_id, watch)
+        return watch
+
+    async def rows(self) -> dict[str, list[str]]:
+        request = GetRecommendations(
+            profile_id=self._profile_id, account_id="account-1", maturity=18, region="DE"
+        )
+        answer: Recommendations = await self._house.gateway.ask(
+            RECOMMENDATION_REQUESTS,
+            self._profile_id,
+            request,
+            Recommendations,
+            deadline_ms=DEADLINE_MS,
+        )
+        assert all(item.reason for row in answer.rows for item in row.items)
+        return {row.row: [item.content_id for item in row.items] for row in answer.rows}
+
+    async def resume_ms(self, content_id: str) -> int:
+        answer: ResumePoint = await self._house.gateway.ask(
+            RECOMMENDATION_REQUESTS,
+            self._profile_id,
+            GetResumePoint(profile_id=self._profile_id, content_id=content_id),
+            ResumePoint,
+            deadline_ms=DEADLINE_MS,
+        )
+        return answer.playhead_ms
+
+
+def a_recommendation_agent(house: House) -> RecommendationAgent:
+    return RecommendationAgent(house.ports, house.desk("recommendation"))
+
+
+async def test_each_watch_changes_the_rows_and_a_restart_forgets_nothing(house: House) -> None:
+    now_ms = system_clock()
+    for number, name in enumerate("abcd"):
+        await house.put_title(a_title(name, added_at_ms=now_ms - number))
+    for number in range(20):
+        other = Profile(house, f"other-{number}")
+        for name in "abc":
+            await other.watch(name, "completed")
+    updates: View[Recommendations] = View(house.broker, RECOMMENDATION_UPDATES, clock=system_clock)
+    await updates.start()
+    viewer = Profile(house)
+    async with house.working(a_recommendation_agent(house)):
+        first = await viewer.rows()
+        assert sorted(first["popular"]) == ["a", "b", "c"]
+        await viewer.watch("a", "completed", playhead_ms=60_000)
+        assert await updates.wait_until(lambda: updates.get("profile-1") is not None, 10_000)
+        second = await viewer.rows()
+        assert second["because:a"] == ["b", "c"]
+        assert all("a" not in names for names in second.values())
+        await viewer.watch("b", "progressed", playhead_ms=31_000)
+        assert await updates.wait_until(
+            lambda: any(row.row == "continue-watching" for row in updated(updates)), 10_000
+        )
+        assert await viewer.resume_ms("b") == 31_000
+        assert await viewer.resume_ms("a") == 0
+        before = await viewer.rows()
+    async with house.working(a_recommendation_agent(house)):
+        assert await viewer.rows() == before
+        assert await viewer.resume_ms("b") == 31_000
+    await updates.stop()
+    assert len(await house.records(RECOMMENDATIONS_SERVED)) == 4
+    assert house.halted == []
+
+
+def updated(updates: View[Recommendations]) -> tuple[Any, ...]:
+    found = updates.get("profile-1")
+    return () if found is None else found.rows
+
+
+async def test_a_new_profile_is_offered_the_newest_and_starts_at_zero(house: House) -> None:
+    await house.put_title(a_title("fresh", added_at_ms=system_clock()))
+    async with house.working(a_recommendation_agent(house)):
+        viewer = Profile(house, "new-profile")
+        assert await viewer.rows() == {"new": ["fresh"]}
+        assert await viewer.resume_ms("fresh") == 0
