@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streams.broker import Broker
-from streams.topics import DEAD_LETTER_RETENTION_MS, TOPICS, Topic
+from streams.topics import TOPICS, Topic
+
+LEADERS_TIMEOUT_S = 60
+LEADERS_POLL_S = 0.1
 
 
 def topic_config(topic: Topic) -> dict[str, str]:
@@ -30,28 +34,17 @@ def planned_topics(
     broker: Broker, *, topics: Iterable[Topic] = TOPICS, replication: int = 1
 ) -> dict[str, NewTopic]:
     """The registry's topics, each with its dead-letter topic where it has one."""
-    plan: dict[str, NewTopic] = {}
-    for topic in topics:
-        plan[broker.physical(topic.name)] = _new_topic(
-            broker.physical(topic.name), topic, topic_config(topic), replication
+    wanted = list(topics)
+    wanted += [topic.dead_letters for topic in wanted if topic.has_dead_letters]
+    return {
+        broker.physical(topic.name): NewTopic(
+            name=broker.physical(topic.name),
+            num_partitions=topic.partitions,
+            replication_factor=replication,
+            topic_configs=topic_config(topic),
         )
-        if topic.has_dead_letters:
-            config = topic_config(topic) | {
-                "cleanup.policy": "delete",
-                "retention.ms": str(DEAD_LETTER_RETENTION_MS),
-            }
-            name = broker.physical(topic.dead_letter)
-            plan[name] = _new_topic(name, topic, config, replication)
-    return plan
-
-
-def _new_topic(name: str, topic: Topic, config: dict[str, str], replication: int) -> NewTopic:
-    return NewTopic(
-        name=name,
-        num_partitions=topic.partitions,
-        replication_factor=replication,
-        topic_configs=config,
-    )
+        for topic in wanted
+    }
 
 
 async def apply_topics(
@@ -70,11 +63,26 @@ async def apply_topics(
         missing = [new for name, new in plan.items() if name not in existing]
         if not dry_run and missing:
             await admin.create_topics(missing)
+            await _wait_for_leaders(admin, [new.name for new in missing])
         if not dry_run:
             await _set_configs(admin, [plan[n] for n in plan if n in existing])
     finally:
         await admin.close()
     return [new.name for new in missing]
+
+
+async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    """Return when every partition of the topics can be written to: some time after their making.
+
+    Raises TimeoutError.
+    """
+    async with asyncio.timeout(LEADERS_TIMEOUT_S):
+        while True:
+            described = await admin.describe_topics(names)
+            partitions = [p for topic in described for p in topic["partitions"]]
+            if partitions and all(p["error_code"] == 0 and p["leader"] >= 0 for p in partitions):
+                return
+            await asyncio.sleep(LEADERS_POLL_S)
 
 
 async def _set_configs(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:

@@ -54,7 +54,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
             }
         },
         "x-partition-family": topic.family.value,
-        "x-dead-letters": topic.dead_letter if topic.has_dead_letters else None,
+        "x-dead-letters": topic.dead_letters.name if topic.has_dead_letters else None,
         "x-authenticated": topic.is_authenticated,
     }
 

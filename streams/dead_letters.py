@@ -58,13 +58,13 @@ async def publish_dead_letter(
     failed_at_ms: int,
     agent: str,
 ) -> None:
-    """Write the record to its topic's dead-letter topic, same key, same partition, and wait."""
+    """Write the record to its topic's dead-letter topic under its own key, and wait."""
     await publisher.publish_raw(
-        topic.dead_letter,
+        topic.dead_letters.name,
         raw.key or b"",
         raw.value,
         dead_letter_headers(topic, raw, error, failed_at_ms=failed_at_ms, agent=agent),
-        raw.partition,
+        0,
     )
 
 

@@ -75,9 +75,18 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
         return PARTITIONS[self.family]
 
     @property
-    def dead_letter(self) -> str:
-        """The topic that takes what could not be read or handled."""
-        return f"{self.name}.dead-letter"
+    def dead_letters(self) -> Topic:
+        """The topic that takes what could not be read or handled; few records, so one partition."""
+        return Topic(
+            name=f"{self.name}.dead-letter",
+            carries=f"records of {self.name} that could not be read or handled, as they came",
+            key=self.key,
+            value=bytes,
+            family=Family.SINGLE,
+            writer="agents",
+            readers=("analytics",),
+            retention_ms=30 * _DAY_MS,
+        )
 
 
 PLAYBACK_EVENTS: Final = Topic(
@@ -400,5 +409,3 @@ TOPICS: Final[tuple[Topic, ...]] = (
 )
 
 BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}
-
-DEAD_LETTER_RETENTION_MS: Final = 30 * _DAY_MS

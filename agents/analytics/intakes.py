@@ -31,7 +31,7 @@ def stored_topics(topics: Iterable[Topic] = TOPICS) -> dict[str, int]:
         if topic.is_recorded or topic in (*PLAYBACK, SESSION_SUMMARIES):
             found[topic.name] = topic.partitions
         if topic.has_dead_letters:
-            found[topic.dead_letter] = topic.partitions
+            found[topic.dead_letters.name] = topic.dead_letters.partitions
     return found
 
 

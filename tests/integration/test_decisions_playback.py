@@ -136,10 +136,7 @@ async def test_an_ended_or_unknown_session_gets_no_decision(house: House) -> Non
     async with house.working(BitrateAgent(house.ports)) as app:
         await Viewer(house).fetch(50_000, times=3)
         await house.publisher.publish(PLAYBACK_BANDWIDTH, "other", b"no event")
-        letters = msgspec.structs.replace(
-            PLAYBACK_BANDWIDTH, name=PLAYBACK_BANDWIDTH.dead_letter, value=bytes
-        )
-        view: View[bytes] = View(house.broker, letters, clock=system_clock)
+        view: View[bytes] = View(house.broker, PLAYBACK_BANDWIDTH.dead_letters, clock=system_clock)
         await view.start()
         assert await view.wait_until(lambda: len(view) == 1, 20_000)
         await view.stop()

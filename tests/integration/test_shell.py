@@ -125,19 +125,9 @@ async def test_records_are_decided_in_order_and_bad_ones_go_to_dead_letters(
     assert running.collector.decided == list(range(21))
     assert set(running.collector.done) == set(range(21)) - {13, 14}
     reasons: list[str] = []
-    letters = PLAYBACK_EVENTS.__class__(
-        name=PLAYBACK_EVENTS.dead_letter,
-        carries="",
-        key="",
-        value=bytes,
-        family=PLAYBACK_EVENTS.family,
-        writer="",
-        readers=(),
-        retention_ms=None,
-    )
     view: View[bytes] = View(
         broker,
-        letters,
+        PLAYBACK_EVENTS.dead_letters,
         clock=system_clock,
         keep=False,
         on_record=lambda record: reasons.append(record.headers["reason"].decode()),
