@@ -13,6 +13,7 @@ from rich.console import Console
 
 from infra.demo.account import demo_credentials
 from infra.deployment import Deployment
+from infra.logs import configure_logging
 from infra.players.library import provide_players
 from infra.settings import load_settings
 from infra.stack import Stack, environment_of, prepare_keys, prepare_log, with_ports
@@ -33,6 +34,7 @@ def command(only: str | None) -> None:
     """
     settings = with_ports(load_settings())
     deployment = Deployment(settings=settings)
+    configure_logging("supervisor", settings.log_format, "error")
     console = Console()
     started_s = time.monotonic()
     try:
