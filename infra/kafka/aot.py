@@ -16,7 +16,7 @@ STOP_TIMEOUT_S = 120
 POLL_INTERVAL_S = 0.1
 
 
-async def train(runtime: Path) -> bool:
+async def train(runtime: Path, *, niceness: int = 19) -> bool:
     """Make the cache with a throw-away broker if it is not there; return whether it was made.
 
     Call it when everything is ready: it takes some fifteen seconds of one core, at the lowest
@@ -31,14 +31,15 @@ async def train(runtime: Path) -> bool:
         )
         if launch.aot_cache.is_file():
             return False
-        await _run_once(launch)
+        await _run_once(launch, niceness)
         _replace(made, launch.aot_cache)
     return True
 
 
-async def _run_once(launch: KafkaLaunch) -> None:
+async def _run_once(launch: KafkaLaunch, niceness: int) -> None:
     """Start the broker, wait until it is ready, stop it cleanly: Java records when it ends."""
-    process = start_child(("nice", "-n", "19", *launch.argv), launch.env, subprocess.DEVNULL)
+    argv = ("nice", "-n", str(niceness), *launch.argv)
+    process = start_child(argv, launch.env, subprocess.DEVNULL)
     try:
         await wait_ready(launch.bootstrap, START_TIMEOUT_S)
         process.send_signal(signal.SIGTERM)

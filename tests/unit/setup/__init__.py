@@ -1,0 +1,1 @@
+"""The set-up's decisions, without installing anything."""
