@@ -78,6 +78,12 @@ def _catalog(parts: Parts) -> Agent:
     return CatalogAgent(parts.ports, parts.desk("catalog"), CatalogLimits())
 
 
+def _analytics(parts: Parts) -> Agent:
+    from agents.analytics.agent import AnalyticsAgent
+
+    return AnalyticsAgent(parts.ports, parts.deployment.clickhouse_url())
+
+
 WORKERS: Final[dict[str, Callable[[Parts], Agent]]] = {
     "account": _account,
     "license": _license,
@@ -85,6 +91,7 @@ WORKERS: Final[dict[str, Callable[[Parts], Agent]]] = {
     "steering": _steering,
     "recommendation": _recommendation,
     "catalog": _catalog,
+    "analytics": _analytics,
 }
 
 
