@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 from aiohttp import web
 
+from infra.content.storage import StorageAwayError
 from infra.edge.cmsd import CMSD_DYNAMIC, cmsd_dynamic, raw_cmcd
 from infra.edge.decisions import DecisionView
 from infra.edge.fault import FaultSwitch
@@ -51,15 +52,28 @@ class ObjectServer:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Never raises for what a client sent; the response is logged whatever becomes of it."""
         started_ms = self._parts.now_ms()
-        answer = await self._answer(request)
-        sent_bytes = 0
+        answer, sent_bytes = _empty(502), 0
         try:
+            answer = await self._answer(request)
             sent_bytes = await self._send(request, answer)
+        except FileNotFoundError:
+            answer = _empty(404)
+        except StorageAwayError as error:
+            log.warning("%s", error)
+            answer = self._gone_wrong(request, answer)
         except ConnectionError:
             log.debug("a client went away")
         finally:
             self._record(request, answer.response.status, sent_bytes, started_ms)
         return answer.response
+
+    def _gone_wrong(self, request: web.Request, answer: _Answer) -> _Answer:
+        # Begun, it can only be cut off: a player must not take a part for the whole.
+        if not answer.response.prepared:
+            return _empty(502)
+        if request.transport is not None:
+            request.transport.abort()
+        return answer
 
     async def _answer(self, request: web.Request) -> _Answer:
         fault = self._parts.fault.now
@@ -74,13 +88,7 @@ class ObjectServer:
         path = object_path(request.match_info["content_id"], request.match_info["path"])
         if path is None:
             return _empty(404)
-        try:
-            size_bytes = await self._parts.objects.size_bytes(path)
-        except FileNotFoundError:
-            return _empty(404)
-        except OSError as error:  # Storage is away: tell the player to try the next edge.
-            log.warning("storage does not answer: %s", type(error).__name__)
-            return _empty(502)
+        size_bytes = await self._parts.objects.size_bytes(path)
         return self._found(request, session_id, path, size_bytes)
 
     def _found(self, request: web.Request, session_id: str, path: str, size_bytes: int) -> _Answer:
@@ -109,14 +117,15 @@ class ObjectServer:
 
     async def _send(self, request: web.Request, answer: _Answer) -> int:
         response = answer.response
-        await response.prepare(request)
         sent_bytes = 0
         if request.method != "HEAD" and answer.path:
             read = self._parts.objects.read(
                 answer.path, answer.start, answer.end, answer.size_bytes
             )
             async for data in read:
+                await response.prepare(request)  # Only the first time does anything.
                 sent_bytes += await self._send_paced(response, data)
+        await response.prepare(request)
         await response.write_eof()
         return sent_bytes
 
