@@ -27,7 +27,7 @@ class AnalyticsAgent:
         limits: SinkLimits | None = None,
     ) -> None:
         self._store = Store(parse_store_url(clickhouse_url))
-        self._sink = Sink(ports, self._store, instance=instance, limits=limits)
+        self.sink = Sink(ports, self._store, instance=instance, limits=limits)
 
     async def start(self) -> None:
         """Open the way to ClickHouse; it may be away."""
@@ -35,9 +35,9 @@ class AnalyticsAgent:
 
     def attach(self, app: faust.App) -> None:
         """Let the app start the sink, stop it, and fall with it."""
-        app.add_dependency(self._sink)
+        app.add_dependency(self.sink)
 
     async def stop(self) -> None:
         """Close what is left open."""
-        await self._sink.stop()
+        await self.sink.stop()
         await self._store.stop()
