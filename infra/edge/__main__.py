@@ -64,6 +64,7 @@ async def serve(config: EdgeConfig) -> None:
         now_ms=lambda: time.time_ns() // 1_000_000,
         now_s=time.monotonic,
     )
+    _withdraw(config)  # What a killed edge left would send players nowhere.
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     stopped = asyncio.Event()
@@ -75,6 +76,7 @@ async def serve(config: EdgeConfig) -> None:
         _announce(config, int(runner.addresses[0][1]))
         await stopped.wait()
     finally:
+        _withdraw(config)
         await runner.cleanup()
 
 
@@ -91,6 +93,11 @@ def _announce(config: EdgeConfig, port: int) -> None:
         draft = config.announce_file.with_suffix(".tmp")
         draft.write_bytes(encode(told))
         draft.replace(config.announce_file)
+
+
+def _withdraw(config: EdgeConfig) -> None:
+    if config.announce_file is not None:
+        config.announce_file.unlink(missing_ok=True)
 
 
 def main() -> None:

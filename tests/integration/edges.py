@@ -112,6 +112,7 @@ async def running_edge(
     """An edge named alpha, ended when the block ends."""
     announce, token = folder / "alpha.json", folder / "edge.token"
     token.write_text(f"{TOKEN}\n")
+    announce.unlink(missing_ok=True)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "infra.edge", "--name", "alpha", "--port", "0"),
         *("--storage", storage, "--gateway", gateway),
