@@ -19,6 +19,7 @@ from streams.clock import system_clock
 from streams.topics import (
     BITRATE_DECISIONS,
     CATALOG_TITLES,
+    GATEWAY_REPLIES,
     PLAYBACK_BANDWIDTH,
     PLAYBACK_EVENTS,
     SESSIONS,
@@ -34,6 +35,7 @@ TOPICS = (
     PLAYBACK_EVENTS,
     SESSIONS,
     CATALOG_TITLES,
+    GATEWAY_REPLIES,
     BITRATE_DECISIONS,
     STEERING_DECISIONS,
     SIGNING_KEYS,
