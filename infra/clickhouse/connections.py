@@ -45,7 +45,9 @@ class ConnectionCap:
 
     def __call__(self) -> asyncio.Protocol:
         """The protocol of a new connection."""
-        open_now = len(self._server.connections)
+        # asyncio accepts many at once and connects them afterwards: those count too.
+        opening = sum(protocol.transport is None for protocol in self._deadlines)
+        open_now = len(self._server.connections) + opening
         if open_now >= self._count_max:
             return _Refusal()
         protocol = self._server()

@@ -44,7 +44,7 @@ class Lane:
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """In a worker thread: waits for a slot. Raises EngineError 202 when none is free in time."""
+        """Waits for a slot, in a worker thread. EngineError 202 when none is free in time."""
         if not self._slots.acquire(timeout=self._queue_seconds_max):
             raise too_many(f"No {self.name} slot got free within {self._queue_seconds_max:g} s")
         try:

@@ -89,6 +89,7 @@ def run_server(options: ServerOptions) -> int:
         # A thread is stuck in the engine. Its data survives a kill at any moment, so nothing is
         # waited for.
         _LOG.warning("a statement did not end in time; leaving without it")
+    _LOG.info("stopped")
     lock.close()
     logging.shutdown()
     os._exit(0)
@@ -208,8 +209,8 @@ async def _serve(
     await _stop_signal()
     _LOG.info("stopping")
     server.close()
-    stopped = await workers.stop()
-    await runner.cleanup()
+    # Together: a worker may wait for a handler to read, and a handler for a worker to write.
+    stopped, _ = await asyncio.gather(workers.stop(), runner.cleanup())
     return stopped
 
 

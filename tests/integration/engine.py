@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import msgspec
 
-from infra.clickhouse.limits import Limits
 from infra.clickhouse.launch import WRITER, plan_launch, wait_announced, wait_ready, writer_password
+from infra.clickhouse.limits import Limits
 
 STOP_SECONDS_MAX = 5.0
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back, whatever the status."""
+
+    status: int
+    text: str
+    headers: Mapping[str, str]
+
+    @property
+    def code(self) -> str:
+        """ClickHouse's number of the error; empty without one."""
+        return self.headers.get("X-ClickHouse-Exception-Code", "")
 
 
 class RunningClickHouse(msgspec.Struct, kw_only=True):
@@ -34,6 +48,21 @@ class RunningClickHouse(msgspec.Struct, kw_only=True):
     def writer(self) -> dict[str, str]:
         """Headers of the one who may write."""
         return {"X-ClickHouse-User": WRITER, "X-ClickHouse-Key": self.writer_password}
+
+    async def ask(
+        self,
+        body: str | bytes | aiohttp.FormData,
+        headers: Mapping[str, str] | None = None,
+        values: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Posts a statement, or the rest of one; without `headers` as the reader."""
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(self.url, data=body, headers=headers, params=values) as response,
+        ):
+            return Answer(
+                status=response.status, text=await response.text(), headers=response.headers
+            )
 
     def log(self) -> str:
         """What the process has said so far."""

@@ -8,13 +8,12 @@ import io
 import json
 import secrets
 from collections.abc import AsyncIterator
-from typing import Any
 
 import aiohttp
 import clickhouse_connect
 import lz4.frame
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no stubs
+import pyarrow.parquet as pq  # type: ignore[import-untyped]  # the same
 import pytest
 import pytest_asyncio
 from clickhouse_connect.driver.asyncclient import AsyncClient
@@ -27,8 +26,7 @@ from tests.integration.engine import RunningClickHouse, running_clickhouse
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningClickHouse]:
     async with running_clickhouse(tmp_path_factory.mktemp("clickhouse")) as running:
-        async with aiohttp.ClientSession(headers=running.writer) as http:
-            await http.post(running.url, data="CREATE DATABASE playhead")
+        await running.ask("CREATE DATABASE playhead", running.writer)
         yield running
 
 
@@ -61,24 +59,13 @@ async def table(writer: AsyncClient) -> str:
 
 
 async def count(writer: AsyncClient, table: str) -> int:
-    result = await writer.query(f"SELECT count() FROM {table}")
+    result = await writer.query("SELECT count() FROM {table:Identifier}", {"table": table})
     return int(result.result_rows[0][0])
 
 
-async def ask(
-    http: aiohttp.ClientSession,
-    engine: RunningClickHouse,
-    body: bytes | str,
-    headers: dict[str, str] | None = None,
-    **values: str,
-) -> tuple[int, str, Any]:
-    async with http.post(engine.url, data=body, params=values, headers=headers) as response:
-        return response.status, await response.text(), response.headers
-
-
-async def until_running(engine: RunningClickHouse, http: aiohttp.ClientSession, text: str) -> None:
-    question = f"SELECT count() FROM system.processes WHERE query = 'SELECT {text}'"
-    while (await ask(http, engine, question))[1] == "0\n":
+async def until_running(engine: RunningClickHouse, text: str) -> None:
+    question = "SELECT count() FROM system.processes WHERE query = {text:String}"
+    while (await engine.ask(question, values={"param_text": text})).text == "0\n":
         pass
 
 
@@ -142,7 +129,6 @@ ROW_BINARY = (1).to_bytes(8, "little") + b"\x01a" + (2).to_bytes(8, "little") + 
 @pytest.mark.parametrize("is_statement_in_url", [True, False])
 async def test_every_format_is_inserted_once_per_token(
     engine: RunningClickHouse,
-    http: aiohttp.ClientSession,
     writer: AsyncClient,
     table: str,
     format_name: str,
@@ -157,27 +143,26 @@ async def test_every_format_is_inserted_once_per_token(
             values["query"] = statement
         else:
             body = f"{statement}\n".encode() + data
-        status, text, headers = await ask(http, engine, body, **values)
-        assert status == 200, text
-        assert json.loads(headers["X-ClickHouse-Summary"])["written_rows"] == "2"
+        answer = await engine.ask(body, engine.writer, values)
+        assert answer.status == 200, answer.text
+        assert json.loads(answer.headers["X-ClickHouse-Summary"])["written_rows"] == "2"
     assert await count(writer, table) == 2
 
 
 async def test_a_gzip_body_of_several_members_is_stored_whole(
-    engine: RunningClickHouse, http: aiohttp.ClientSession, writer: AsyncClient, table: str
+    engine: RunningClickHouse, writer: AsyncClient, table: str
 ) -> None:
     body = b"".join(gzip.compress(f"{n}\tx\n".encode()) for n in range(50))
-    headers = {"Content-Encoding": "gzip"}
+    packed = engine.writer | {"Content-Encoding": "gzip"}
     values = {"query": f"INSERT INTO playhead.{table} FORMAT TSV"}
-    status, text, _ = await ask(http, engine, body, headers, **values)
-    assert status == 200, text
+    answer = await engine.ask(body, packed, values)
+    assert answer.status == 200, answer.text
     assert await count(writer, table) == 50
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "lz4"])
 async def test_a_packed_body_that_ends_early_stores_nothing(
     engine: RunningClickHouse,
-    http: aiohttp.ClientSession,
     writer: AsyncClient,
     table: str,
     encoding: str,
@@ -185,36 +170,31 @@ async def test_a_packed_body_that_ends_early_stores_nothing(
     pack = {"gzip": gzip.compress, "lz4": lz4.frame.compress}[encoding]
     body = pack(b"".join(b"%d\tx\n" % n for n in range(200_000)))
     for cut in (len(body) - 1, len(body) // 2, 20):
-        status, text, _ = await ask(
-            http,
-            engine,
-            body[:cut],
-            {"Content-Encoding": encoding},
-            query=f"INSERT INTO playhead.{table} FORMAT TSV",
-        )
-        assert (status, "Code: 354" in text) == (400, True), text
+        packed = engine.writer | {"Content-Encoding": encoding}
+        values = {"query": f"INSERT INTO playhead.{table} FORMAT TSV"}
+        answer = await engine.ask(body[:cut], packed, values)
+        assert (answer.status, answer.code) == (400, "354"), answer.text
     assert await count(writer, table) == 0
 
 
 async def test_a_malformed_row_stores_nothing(
-    engine: RunningClickHouse, http: aiohttp.ClientSession, writer: AsyncClient, table: str
+    engine: RunningClickHouse, writer: AsyncClient, table: str
 ) -> None:
     body = b"".join(b"%d\tx\n" % n for n in range(300_000)) + b"what\tx\n"
     values = {"query": f"INSERT INTO playhead.{table} FORMAT TSV"}
-    status, text, headers = await ask(http, engine, body, **values)
-    assert (status, headers["X-ClickHouse-Exception-Code"]) == (400, "27"), text
+    answer = await engine.ask(body, engine.writer, values)
+    assert (answer.status, answer.code) == (400, "27"), answer.text
     assert await count(writer, table) == 0
 
 
 async def test_a_body_above_the_memory_limit_goes_through_a_file(
-    engine: RunningClickHouse, http: aiohttp.ClientSession, writer: AsyncClient, table: str
+    engine: RunningClickHouse, writer: AsyncClient, table: str
 ) -> None:
     body = b"".join(b"%d\t%s\n" % (n, b"x" * 100) for n in range(100_000))
     values = {"query": f"INSERT INTO playhead.{table} FORMAT TSV"}
-    status, text, _ = await ask(
-        http, engine, gzip.compress(body, 1), {"Content-Encoding": "gzip"}, **values
-    )
-    assert status == 200, text
+    packed = engine.writer | {"Content-Encoding": "gzip"}
+    answer = await engine.ask(gzip.compress(body, 1), packed, values)
+    assert answer.status == 200, answer.text
     assert await count(writer, table) == 100_000
     assert not list((engine.home / "clickhouse" / "tmp").glob("body-*"))
 
@@ -234,32 +214,33 @@ async def test_results_are_packed_on_request(
         assert size < 1_000_000
 
 
-async def test_a_session_keeps_what_was_set(
-    engine: RunningClickHouse, http: aiohttp.ClientSession
-) -> None:
-    session = {"session_id": secrets.token_hex(4)}
+async def test_a_session_keeps_what_was_set(engine: RunningClickHouse) -> None:
+    async def answer(statement: str, **values: str) -> str:
+        got = await engine.ask(statement, engine.writer, {"session_id": "kept", **values})
+        assert got.status == 200, got.text
+        return got.text
+
     for statement in ("SET max_threads = 3", "CREATE TEMPORARY TABLE kept (a Int8)", "USE system"):
-        assert (await ask(http, engine, statement, **session))[0] == 200
-    status, text, _ = await ask(http, engine, "INSERT INTO kept VALUES (7)", **session)
-    assert status == 200, text
+        await answer(statement)
+    await answer("INSERT INTO kept VALUES (7)")
     question = "SELECT getSetting('max_threads'), (SELECT a FROM kept), currentDatabase()"
-    assert (await ask(http, engine, question, **session))[1] == "3\t7\tsystem\n"
-    _, text, _ = await ask(http, engine, question, max_threads="2", **session)
-    assert text == "2\t7\tsystem\n"
-    assert (await ask(http, engine, question, **session))[1] == "3\t7\tsystem\n"
-    status, text, _ = await ask(http, engine, "SELECT 1", session_id="new", session_check="1")
-    assert (status, "Code: 372" in text) == (404, True)
+    assert await answer(question) == "3\t7\tsystem\n"
+    assert await answer(question, max_threads="2") == "2\t7\tsystem\n"
+    assert await answer(question) == "3\t7\tsystem\n"
 
 
-async def test_a_session_serves_one_request_at_a_time(
-    engine: RunningClickHouse, http: aiohttp.ClientSession
-) -> None:
-    session = {"session_id": secrets.token_hex(4)}
-    slow = asyncio.create_task(ask(http, engine, "SELECT sleep(1.5)", **session))
-    await until_running(engine, http, "sleep(1.5)")
-    assert "Code: 373" in (await ask(http, engine, "SELECT 1", **session))[1]
-    assert (await slow)[0] == 200
-    assert (await ask(http, engine, "SELECT 1", **session))[0] == 200
+async def test_a_session_that_must_exist_does(engine: RunningClickHouse) -> None:
+    answer = await engine.ask("SELECT 1", values={"session_id": "new", "session_check": "1"})
+    assert (answer.status, answer.code) == (404, "372")
+
+
+async def test_a_session_serves_one_request_at_a_time(engine: RunningClickHouse) -> None:
+    session = {"session_id": "one"}
+    slow = asyncio.create_task(engine.ask("SELECT sleep(1.5)", values=session))
+    await until_running(engine, "SELECT sleep(1.5)")
+    assert (await engine.ask("SELECT 1", values=session)).code == "373"
+    assert (await slow).status == 200
+    assert (await engine.ask("SELECT 1", values=session)).status == 200
 
 
 async def test_external_data_joins_a_query(engine: RunningClickHouse, writer: AsyncClient) -> None:
@@ -284,25 +265,21 @@ async def test_external_data_joins_a_query(engine: RunningClickHouse, writer: As
     ],
 )
 async def test_errors_carry_clickhouses_code_and_status(
-    engine: RunningClickHouse,
-    http: aiohttp.ClientSession,
-    statement: str,
-    status: int,
-    code: int,
+    engine: RunningClickHouse, statement: str, status: int, code: int
 ) -> None:
-    got, text, headers = await ask(http, engine, statement)
-    assert (got, headers["X-ClickHouse-Exception-Code"]) == (status, str(code)), text
-    assert text.startswith(f"Code: {code}. DB::Exception: ")
+    answer = await engine.ask(statement)
+    assert (answer.status, answer.code) == (status, str(code)), answer.text
+    assert answer.text.startswith(f"Code: {code}. DB::Exception: ")
 
 
 async def test_a_result_that_breaks_off_says_so(
-    engine: RunningClickHouse, http: aiohttp.ClientSession, writer: AsyncClient
+    engine: RunningClickHouse, writer: AsyncClient
 ) -> None:
     statement = "SELECT throwIf(number = 2000000), repeat('x', 20) FROM numbers(3000000) FORMAT TSV"
-    status, text, headers = await ask(http, engine, statement)
-    assert status == 200
-    tag = headers["X-ClickHouse-Exception-Tag"]
-    assert f"__exception__\r\n{tag}\r\nCode: 395" in text
+    answer = await engine.ask(statement)
+    assert answer.status == 200
+    tag = answer.headers["X-ClickHouse-Exception-Tag"]
+    assert f"__exception__\r\n{tag}\r\nCode: 395" in answer.text
     with pytest.raises(DatabaseError, match="395"):
         await writer.query("SELECT throwIf(number = 2000000), number FROM numbers(3000000)")
 
@@ -310,30 +287,29 @@ async def test_a_result_that_breaks_off_says_so(
 async def test_the_formats_of_results(
     engine: RunningClickHouse, http: aiohttp.ClientSession
 ) -> None:
-    status, text, headers = await ask(http, engine, "SELECT 1 AS a FORMAT JSONEachRow")
-    assert (status, text) == (200, '{"a":1}\n')
-    assert headers["Content-Type"].startswith("application/x-ndjson")
-    assert headers["X-ClickHouse-Format"] == "JSONEachRow"
-    _, text, headers = await ask(http, engine, "SELECT 1 AS a", default_format="JSON")
-    assert json.loads(text)["data"] == [{"a": 1}]
-    assert json.loads(headers["X-ClickHouse-Summary"])["result_rows"] == "1"
+    answer = await engine.ask("SELECT 1 AS a FORMAT JSONEachRow")
+    assert (answer.status, answer.text) == (200, '{"a":1}\n')
+    assert answer.headers["Content-Type"].startswith("application/x-ndjson")
+    assert answer.headers["X-ClickHouse-Format"] == "JSONEachRow"
+    answer = await engine.ask("SELECT 1 AS a", values={"default_format": "JSON"})
+    assert json.loads(answer.text)["data"] == [{"a": 1}]
+    assert json.loads(answer.headers["X-ClickHouse-Summary"])["result_rows"] == "1"
     async with http.get(engine.url, params={"query": "SELECT 1 AS a FORMAT Parquet"}) as response:
         assert pq.read_table(io.BytesIO(await response.read())).to_pylist() == [{"a": 1}]
 
 
-async def test_a_query_id_is_given_back_and_used_once(
-    engine: RunningClickHouse, http: aiohttp.ClientSession
-) -> None:
-    slow = asyncio.create_task(ask(http, engine, "SELECT sleep(1.25)", query_id="mine"))
-    await until_running(engine, http, "sleep(1.25)")
-    assert "Code: 216" in (await ask(http, engine, "SELECT 1", query_id="mine"))[1]
-    assert (await slow)[2]["X-ClickHouse-Query-Id"] == "mine"
+async def test_a_query_id_is_given_back_and_used_once(engine: RunningClickHouse) -> None:
+    mine = {"query_id": "mine"}
+    slow = asyncio.create_task(engine.ask("SELECT sleep(1.25)", values=mine))
+    await until_running(engine, "SELECT sleep(1.25)")
+    assert (await engine.ask("SELECT 1", values=mine)).code == "216"
+    assert (await slow).headers["X-ClickHouse-Query-Id"] == "mine"
 
 
 async def test_a_request_without_a_database_looks_in_the_projects(
-    engine: RunningClickHouse, http: aiohttp.ClientSession
+    engine: RunningClickHouse,
 ) -> None:
-    assert (await ask(http, engine, "SELECT currentDatabase()"))[1] == "playhead\n"
+    assert (await engine.ask("SELECT currentDatabase()")).text == "playhead\n"
 
 
 async def test_ping_and_health(engine: RunningClickHouse) -> None:
