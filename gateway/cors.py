@@ -40,8 +40,13 @@ async def add_cors(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "playhead"
 
 
-async def preflight(_request: web.Request) -> web.Response:
-    """What a browser may send: 204."""
+def is_preflight(request: web.Request) -> bool:
+    """Whether a browser asks what it may send to an open path."""
+    return request.method == "OPTIONS" and is_open(request.path)
+
+
+def preflight_response() -> web.Response:
+    """204, and what may be sent."""
     return web.Response(
         status=204,
         headers={

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.cmcd.redaction import redact_url
+from gateway.cors import is_preflight, preflight_response
 from gateway.gateway import GATEWAY, Gateway
 from gateway.intake import require_single_headers
 from gateway.problems import ProblemError, problem_response, retry_after, unauthorized, unavailable
@@ -58,6 +59,8 @@ async def _answered(
 ) -> web.StreamResponse:
     try:
         require_single_headers(request)
+        if is_preflight(request):
+            return preflight_response()
         gateway.slots.enter(route.traffic)
         try:
             return await handler(request)

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.config import GatewayConfig
 from gateway.feed import Feed
+from gateway.stored_session import StoredSession
 from schemas.bitrate import BitrateDecision
 from schemas.catalog import Title
 from schemas.envelope import Enrollment, Role
@@ -91,6 +92,15 @@ class Followed(Protocol[T_co]):
         """How long ago the view was last seen at the topic's end."""
 
 
+class StoredSessions(Protocol):
+    """The analytics store, read-only."""
+
+    async def read(
+        self, session_id: str, since_ms: int, *, events_max: int, decisions_max: int
+    ) -> StoredSession:
+        """Raises RetryableError where the store is away."""
+
+
 @dataclass(frozen=True, slots=True)
 class GatewayViews:
     """What the gateway knows of the agents' decisions, and who waits for the next one."""
@@ -120,3 +130,5 @@ class GatewayPorts:
     clock: Clock
     randomness: Callable[[int], bytes]
     """So many random bytes."""
+    stored: StoredSessions | None = None
+    """For the player page alone."""

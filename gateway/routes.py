@@ -6,7 +6,6 @@ from typing import Final
 
 from aiohttp import web
 
-from gateway.cors import EVENTS_PATH, SESSION_PREFIX, preflight
 from gateway.routing.accounts import ACCOUNT_ROUTES
 from gateway.routing.catalog import CATALOG_ROUTES
 from gateway.routing.operations import OPERATIONS_ROUTES
@@ -26,14 +25,12 @@ _MET: Final = web.AppKey("routes", dict[web.AbstractRoute, Route])
 
 
 def add_routes(app: web.Application) -> None:
-    """Registers the table, and preflights where CORS is open."""
+    """Registers the table."""
     met: dict[web.AbstractRoute, Route] = {}
     for route in ROUTES:
         met[app.router.add_route(route.method, route.path, route.handler)] = route
         if route.method == "GET" and route.traffic != "stream":
             met[app.router.add_route("HEAD", route.path, route.handler)] = route
-    app.router.add_route("OPTIONS", EVENTS_PATH, preflight)
-    app.router.add_route("OPTIONS", SESSION_PREFIX + "{anything:.+}", preflight)
     app[_MET] = met
 
 

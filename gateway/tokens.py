@@ -12,7 +12,7 @@ from gateway.accounts import account_of_address, seal_credentials
 from gateway.answers import JSON, NO_STORE, answer, nothing
 from gateway.bodies import TokenAnswer, TokenRequest
 from gateway.gateway import Gateway, gateway_of
-from gateway.problems import ProblemError
+from gateway.problems import ProblemError, retry_after
 from gateway.routing.route import FORM
 from schemas.accounts import Credentials, Done, Refresh, SignIn, SignOut, Tokens
 from schemas.errors import InvalidMessageError
@@ -97,7 +97,9 @@ def _refusal(error: RefusedError) -> Exception:
     if refused.status >= 500:
         return error
     if refused.status == 429:
-        return oauth_error("slow_down", refused.detail or "too many attempts", 429)
+        problem = oauth_error("slow_down", refused.detail or "too many attempts", 429)
+        problem.headers.update(retry_after())
+        return problem
     return oauth_error("invalid_grant", "wrong, expired or already used")
 
 

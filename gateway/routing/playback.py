@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from gateway import license as licenses
-from gateway import playback
+from gateway import playback, stored
 from gateway.bodies import BitrateAnswer, LicenseAnswer, LicenseRequest
 from gateway.delivery.steering import SteeringAnswer
 from gateway.routing.route import Body, Query, Route
+from gateway.stored_session import StoredSession
 
 PLAYBACK_ROUTES: Final[tuple[Route, ...]] = (
     Route(
@@ -117,5 +118,16 @@ PLAYBACK_ROUTES: Final[tuple[Route, ...]] = (
         },
         answers={200: BitrateAnswer},
         problems=(400,),
+    ),
+    Route(
+        name="getStored",
+        method="GET",
+        path="/s/{session_token}/stored",
+        handler=stored.get_stored,
+        says="The session's newest events and decisions as analytics stored them",
+        traffic="stream",
+        access="session",
+        answers={200: StoredSession},
+        problems=(404,),
     ),
 )
