@@ -76,6 +76,7 @@ class LicenseAgent:
         self._titles = Titles()
         self._keys = KeyRing(key_provider)
         self._ledger = Ledger(lease_ms=policy.lease_ms)
+        self._is_restored = False
         self._registrar = Registrar(ports.publisher, self._ledger)
         self._key_desk = KeyDesk(ports, desk, self._keys)
         self._accounts_view: View[Account] = self._follow(ACCOUNTS, self._accounts.take)
@@ -105,7 +106,10 @@ class LicenseAgent:
         """Read accounts, titles and keys, and fold the ledger."""
         for view in self._views:
             await view.start()
-        self._ledger.prune(self._ports.clock())
+        now_ms = self._ports.clock()
+        self._is_restored = True
+        self._ledger.prune(now_ms)
+        self._ledger.settle(self._stream_limit, now_ms)
         self._sweeper.start()
         log.info("households: %d, content keys: %d", len(self._ledger), len(self._keys))
 
@@ -242,8 +246,13 @@ class LicenseAgent:
 
     def _note_lease(self, record: Record[Lease | None]) -> None:
         """Every worker knows every slot, so that another can take over."""
-        if record.value is not None and record.value.account_id == record.key:
-            self._ledger.renew(record.value, self._ports.clock())
+        lease = record.value
+        if lease is not None and lease.account_id == record.key:
+            now_ms = self._ports.clock() if self._is_restored else record.timestamp_ms
+            self._ledger.renew(lease, now_ms)
+
+    def _stream_limit(self, account_id: str) -> int:
+        return self._policy.streams_max(self._accounts.get(account_id))
 
     def handle_lease(self, record: Record[Lease]) -> Work | None:
         """Renew the slot; one that lapsed has to be decided on."""

@@ -6,7 +6,7 @@ fold gives depends on the log alone; the live agent applies the very records tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
@@ -28,8 +28,8 @@ class Running:
 
     session: Session
     last_seen_at_ms: int
-    maturity: int
-    title_version: int
+    decided_at_ms: int
+    """When it was last granted anything."""
 
     @property
     def is_ended(self) -> bool:
@@ -132,6 +132,7 @@ class Ledger:
             case "license" | "resume":
                 if running is not None:
                     running.last_seen_at_ms = max(running.last_seen_at_ms, at_ms)
+                    running.decided_at_ms = at_ms
             case "end" | "lapse":
                 if running is not None:
                     _end(running, at_ms, decision.reason)
@@ -139,17 +140,38 @@ class Ledger:
                 _remove_device(household, decision.facts.device_id, at_ms)
 
     def renew(self, lease: Lease, now_ms: int) -> Renewal:
-        """Fold one lease. Only an unbroken row of them holds a slot without asking."""
+        """Fold one lease, read at `now_ms` (while restoring: appended then).
+
+        Only a slot that is still held is renewed without asking: after it lapsed, another session
+        may have been given it, however late the lease was read.
+        """
         running = self.session(lease.account_id, lease.session_id)
         at_ms = min(lease.at_ms, now_ms)
         if running is None or running.is_ended or at_ms >= running.session.expires_at_ms:
             return Renewal.IGNORED
         if at_ms <= running.last_seen_at_ms:
             return Renewal.IGNORED
-        if at_ms - running.last_seen_at_ms < self._lease_ms:
+        if running.holds_slot(now_ms, self._lease_ms):
             running.last_seen_at_ms = at_ms
             return Renewal.RENEWED
         return Renewal.LAPSED if now_ms - at_ms < self._lease_ms else Renewal.IGNORED
+
+    def settle(self, limit_of: Callable[[str], int], now_ms: int) -> None:
+        """After restoring: let slots above the limit lapse, those first that were decided first.
+
+        Between the decisions of the last process and its end there may be leases that it would
+        not have taken; their sessions ask again with their next one.
+        """
+        for account_id, household in self._households.items():
+            held = [
+                running
+                for running in household.sessions.values()
+                if running.holds_slot(now_ms, self._lease_ms)
+            ]
+            excess = len(held) - limit_of(account_id) if len(held) > 1 else 0
+            held.sort(key=lambda running: running.decided_at_ms)
+            for running in held[: max(0, excess)]:
+                running.last_seen_at_ms = now_ms - self._lease_ms
 
     def prune(self, now_ms: int) -> None:
         """Forget sessions past their expiry and answers past any deadline; devices stay."""
@@ -179,8 +201,7 @@ class Ledger:
         household.sessions[session.session_id] = Running(
             session=session,
             last_seen_at_ms=max(at_ms, known.last_seen_at_ms if known else 0),
-            maturity=decision.facts.profile_maturity,
-            title_version=decision.facts.title_version,
+            decided_at_ms=at_ms,
         )
         self._owners[session.session_id] = decision.account_id
         device = household.devices.get(session.device.device_id)

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from schemas.accounts import SubscriptionState
+from schemas.accounts import Account, SubscriptionState
 from schemas.catalog import Tier
 
 
@@ -41,6 +41,11 @@ class LicensePolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Three heartbeat intervals: a slot without traffic for so long is free for another."""
     view_age_ms_max: int = 30_000
     """Older knowledge of accounts or titles is not decided on."""
+
+    def streams_max(self, account: Account | None) -> int:
+        """How many streams the account's plan includes; 0 where there is no account or plan."""
+        plan = self.plans.get(account.subscription.plan) if account is not None else None
+        return plan.streams_max if plan is not None else 0
 
 
 POLICY: Final = LicensePolicy(

@@ -13,10 +13,7 @@ def resume(
     """Traffic after the slot lapsed: it is taken again where one is free, else the session ends."""
     session = running.session
     others = ledger.slots(session.account_id, asking.now_ms, without=session.session_id)
-    plan = None
-    if knowledge.account is not None:
-        plan = knowledge.policy.plans.get(knowledge.account.subscription.plan)
-    limit = plan.streams_max if plan is not None else 0
+    limit = knowledge.policy.streams_max(knowledge.account)
     facts = DecisionFacts(stream_count=len(others), stream_limit=limit, running_session_ids=others)
     reason = "ok" if len(others) < limit else "concurrent-streams"
     return _decision("resume", running, knowledge, asking, facts, reason)
