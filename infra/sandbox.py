@@ -45,6 +45,12 @@ class Sandbox:
         """The component's process, 0 while it has none."""
         return self.component(name).pid
 
+    def pids(self) -> list[int]:
+        """Every process of the deployment, the supervisor's too."""
+        state = read_state(self.deployment.home)
+        components = state.components if state is not None else ()
+        return [self._process.pid, *(c.pid for c in components if c.pid)]
+
     def kill(self, name: str) -> int:
         """kill -9 the component's process; returns its process id."""
         pid = self.pid_of(name)

@@ -1,0 +1,1 @@
+"""Benchmarks: commands that measure this machine, each beside its floor in the same run."""

@@ -1,0 +1,141 @@
+"""Rows that the analytics worker stores per CPU-second, beside merely reading them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from datetime import UTC, datetime
+
+import aiohttp
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from infra.bench.processes import cpu_s
+from infra.sandbox import Sandbox
+from schemas import codec
+from schemas.events import Heartbeat, Stamp
+from schemas.ids import uuid7
+from streams.broker import Broker
+from streams.clock import system_clock
+from streams.producer import Publisher
+from streams.topics import PLAYBACK_EVENTS
+
+ROWS_PER_SESSION = 200
+PUBLISH_ROWS = 5_000
+DRAIN_TIMEOUT_S = 300
+
+
+class SinkFigure(msgspec.Struct, frozen=True, kw_only=True):
+    """The worker's own CPU; the engine's is counted apart."""
+
+    rows: int
+    rows_per_cpu_s: float
+    engine_rows_per_cpu_s: float
+    floor_rows_per_cpu_s: float
+    """aiokafka's getmany on the same records, nothing decoded."""
+
+
+async def measure_sink(sandbox: Sandbox, rows: int) -> SinkFigure:
+    """Publish so many events, wait until all are stored, and count CPU-seconds."""
+    source = f"bench-{secrets.token_hex(4)}"
+    broker = sandbox.deployment.broker()
+    starts = await _ends(broker)
+    worker, engine = sandbox.pid_of("analytics"), sandbox.pid_of("clickhouse")
+    before = cpu_s(worker), cpu_s(engine)
+    await _publish(broker, rows, source)
+    await _until_stored(sandbox, rows, source)
+    after = cpu_s(worker), cpu_s(engine)
+    return SinkFigure(
+        rows=rows,
+        rows_per_cpu_s=rows / (after[0] - before[0]),
+        engine_rows_per_cpu_s=rows / (after[1] - before[1]),
+        floor_rows_per_cpu_s=await _floor(broker, starts, rows),
+    )
+
+
+async def _publish(broker: Broker, rows: int, source: str) -> None:
+    publisher = Publisher(broker, client_id="bench", delivery_timeout_ms=60_000)
+    await publisher.start()
+    try:
+        batch: list[tuple[str, bytes]] = []
+        for _ in range(rows // ROWS_PER_SESSION):
+            batch += _session_rows(source)
+            if len(batch) >= PUBLISH_ROWS:
+                await publisher.publish_many(PLAYBACK_EVENTS, batch)
+                batch = []
+        await publisher.publish_many(PLAYBACK_EVENTS, batch)
+    finally:
+        await publisher.stop()
+
+
+def _session_rows(source: str) -> list[tuple[str, bytes]]:
+    now_ms = system_clock()
+    session_id = str(uuid7(now_ms, secrets.token_bytes(10)))
+    event = Heartbeat(
+        session_id=session_id,
+        source=source,
+        sequence=0,
+        at=datetime.now(UTC),
+        playhead_ms=61_200,
+        bitrate_kbps=2000,
+        buffer_length_ms=12_000,
+        stamp=Stamp(
+            received_at_ms=now_ms,
+            via="sdk",
+            account_id="bench",
+            profile_id="bench",
+            content_id="bench",
+            plan="premium",
+            region="DE",
+        ),
+    )
+    head, _, tail = codec.encode(event).partition(b'"sequence":0')
+    return [
+        (session_id, b'%b"sequence":%d%b' % (head, sequence, tail))
+        for sequence in range(ROWS_PER_SESSION)
+    ]
+
+
+async def _until_stored(sandbox: Sandbox, rows: int, source: str) -> None:
+    address, database = sandbox.deployment.reader_address(), sandbox.deployment.database
+    query = f"SELECT count() FROM {database}.events WHERE source = {{source:String}}"  # noqa: S608 - the database is the settings'
+    params = {"query": query, "param_source": source}
+    async with aiohttp.ClientSession() as http, asyncio.timeout(DRAIN_TIMEOUT_S):
+        while True:
+            async with http.get(address, params=params) as response:
+                response.raise_for_status()
+                if int(await response.text()) >= rows:
+                    return
+            await asyncio.sleep(1.0)
+
+
+def _partitions(broker: Broker) -> list[TopicPartition]:
+    name = broker.physical(PLAYBACK_EVENTS.name)
+    return [TopicPartition(name, i) for i in range(PLAYBACK_EVENTS.partitions)]
+
+
+async def _ends(broker: Broker) -> dict[TopicPartition, int]:
+    consumer = AIOKafkaConsumer(**broker.client_options(), group_id=None)
+    await consumer.start()
+    try:
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(_partitions(broker))
+    finally:
+        await consumer.stop()
+    return ends
+
+
+async def _floor(broker: Broker, starts: dict[TopicPartition, int], rows: int) -> float:
+    consumer = AIOKafkaConsumer(**broker.client_options(), group_id=None)
+    await consumer.start()
+    try:
+        consumer.assign(list(starts))
+        for partition, offset in starts.items():
+            consumer.seek(partition, offset)
+        count, before_s = 0, time.process_time()
+        while count < rows:
+            fetched = await consumer.getmany(timeout_ms=1000)
+            count += sum(map(len, fetched.values()))
+        return count / (time.process_time() - before_s)
+    finally:
+        await consumer.stop()
