@@ -7,14 +7,16 @@ import secrets
 from pathlib import Path
 from typing import TypeVar
 
+import aiohttp
 import msgspec
 import uvloop
 
 import gateway
 from gateway.config import GatewayConfig, OIDCIssuer
-from gateway.ports import GatewayPorts
+from gateway.ports import GatewayPorts, StoredSessions
 from gateway.serve import serve
 from gateway.views import FollowedTopics
+from infra.clickhouse.stored import ClickHouseSessions
 from infra.demo.account import page_settings
 from infra.deployment import Deployment
 from infra.logs import configure_logging
@@ -56,13 +58,18 @@ async def _run(deployment: Deployment) -> None:
         followed = FollowedTopics(parts.broker, clock=parts.clock)
         await asyncio.gather(asker.start(), followed.start())
         try:
-            await serve(_ports(parts, asker, followed), deployment.run / "gateway.json")
+            async with aiohttp.ClientSession() as http:
+                stored = ClickHouseSessions(deployment.reader_url(), http)
+                ports = _ports(parts, asker, followed, stored)
+                await serve(ports, deployment.run / "gateway.json")
         finally:
             await followed.stop()
             await asker.stop()
 
 
-def _ports(parts: Parts, asker: Asker, followed: FollowedTopics) -> GatewayPorts:
+def _ports(
+    parts: Parts, asker: Asker, followed: FollowedTopics, stored: StoredSessions
+) -> GatewayPorts:
     return GatewayPorts(
         config=_config(parts.deployment),
         publisher=parts.publisher,
@@ -75,6 +82,7 @@ def _ports(parts: Parts, asker: Asker, followed: FollowedTopics) -> GatewayPorts
         deployment_secret=parts.keys.deployment_secret(),
         clock=parts.clock,
         randomness=secrets.token_bytes,
+        stored=stored,
     )
 
 

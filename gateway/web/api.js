@@ -1,0 +1,120 @@
+/** The gateway's API as a signed-in viewer uses it. Tokens are kept for this tab alone. */
+
+const STORED_AS = "playhead.refresh";
+
+/** What the gateway refused, in its own words (RFC 9457). */
+export class ProblemError extends Error {
+  constructor(status, problem) {
+    super(problem.detail || problem.title || `HTTP ${status}`);
+    this.name = "ProblemError";
+    this.status = status;
+    this.reason = problem.reason ?? "";
+    this.facts = problem.facts ?? {};
+  }
+}
+
+export class Api {
+  #access = null;
+  #refreshing = null;
+
+  /** Whether a sign-in of this tab can be gone on with. */
+  get isRemembered() {
+    return sessionStorage.getItem(STORED_AS) !== null;
+  }
+
+  async signIn(email, password) {
+    await this.#takeTokens({ grant_type: "password", username: email, password });
+  }
+
+  /** Raises ProblemError where the remembered sign-in no longer counts. */
+  async resume() {
+    this.#refreshing ??= this.#takeTokens({
+      grant_type: "refresh_token",
+      refresh_token: sessionStorage.getItem(STORED_AS) ?? "",
+    }).finally(() => {
+      this.#refreshing = null;
+    });
+    await this.#refreshing;
+  }
+
+  async signOut() {
+    try {
+      await this.#signed("DELETE", "/v1/tokens");
+    } finally {
+      this.forget();
+    }
+  }
+
+  /** Forgets the tokens without telling anybody. */
+  forget() {
+    this.#access = null;
+    sessionStorage.removeItem(STORED_AS);
+  }
+
+  account = () => this.#signed("GET", "/v1/account");
+
+  recommendations = (profileId, count = 20) =>
+    this.#signed(
+      "GET",
+      `/v1/profiles/${encodeURIComponent(profileId)}/recommendations?count=${count}`,
+    );
+
+  openSession = (asked) => this.#signed("POST", "/v1/sessions", asked);
+
+  /** `keepalive` where the page is going away. */
+  endSession = (sessionId, { keepalive = false } = {}) =>
+    this.#signed("DELETE", `/v1/sessions/${encodeURIComponent(sessionId)}`, undefined, {
+      keepalive,
+    });
+
+  /** Every listed title, page after page. */
+  async titles() {
+    const titles = [];
+    let cursor = "";
+    do {
+      const page = await send("GET", `/v1/titles?cursor=${encodeURIComponent(cursor)}`);
+      titles.push(...page.titles);
+      cursor = page.next_cursor ?? "";
+    } while (cursor);
+    return titles;
+  }
+
+  async #signed(method, path, body, options = {}) {
+    if (this.#access === null) await this.resume();
+    try {
+      return await send(method, path, body, { ...options, bearer: this.#access });
+    } catch (error) {
+      if (!(error instanceof ProblemError) || error.status !== 401) throw error;
+    }
+    await this.resume();
+    return send(method, path, body, { ...options, bearer: this.#access });
+  }
+
+  async #takeTokens(grant) {
+    try {
+      const tokens = await send("POST", "/v1/tokens", grant);
+      this.#access = tokens.access_token;
+      sessionStorage.setItem(STORED_AS, tokens.refresh_token);
+    } catch (error) {
+      if (error instanceof ProblemError && error.status < 500) this.forget();
+      throw error;
+    }
+  }
+}
+
+/** One request; raises ProblemError for what was refused, TypeError where nobody answers. */
+export async function send(method, path, body, { bearer = null, keepalive = false } = {}) {
+  const headers = {};
+  if (bearer !== null) headers.Authorization = `Bearer ${bearer}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const answer = await fetch(path, {
+    method,
+    headers,
+    keepalive,
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  if (answer.status === 204) return null;
+  const read = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new ProblemError(answer.status, read);
+  return read;
+}
