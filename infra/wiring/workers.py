@@ -78,6 +78,12 @@ def _catalog(parts: Parts) -> Agent:
     return CatalogAgent(parts.ports, parts.desk("catalog"), CatalogLimits())
 
 
+def _fold(parts: Parts) -> Agent:
+    from agents.analytics.fold_agent import FoldAgent
+
+    return FoldAgent(parts.ports)
+
+
 def _analytics(parts: Parts) -> Agent:
     from agents.analytics.agent import AnalyticsAgent
 
@@ -91,6 +97,7 @@ WORKERS: Final[dict[str, Callable[[Parts], Agent]]] = {
     "steering": _steering,
     "recommendation": _recommendation,
     "catalog": _catalog,
+    "fold": _fold,
     "analytics": _analytics,
 }
 
