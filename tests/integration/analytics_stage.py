@@ -30,11 +30,28 @@ from streams.broker import Broker
 from streams.clock import system_clock
 from streams.metrics import WorkerMetrics
 from streams.producer import Publisher
-from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS, Topic
+from streams.topics import (
+    GATEWAY_LEDGER,
+    PLAYBACK_BANDWIDTH,
+    PLAYBACK_EVENTS,
+    SESSION_SUMMARIES,
+    STEERING_DECISIONS,
+    WATCHES,
+    Topic,
+)
 from tests.integration.engine import RunningClickHouse, start_clickhouse
 
 STATE_KEY = SecretBytes(b"s" * 32)
 QUICK = SinkLimits(chunks=ChunkLimits(bucket_ms=200, grace_ms=50))
+STAGED = (
+    PLAYBACK_EVENTS,
+    PLAYBACK_BANDWIDTH,
+    SESSION_SUMMARIES,
+    WATCHES,
+    STEERING_DECISIONS,
+    GATEWAY_LEDGER,
+)
+"""Some of each kind: all of them are hundreds of partitions."""
 PROJECT = Path(__file__).parents[2]
 
 
@@ -48,7 +65,9 @@ class Stage:
     def __init__(self, broker: Broker, engine: RunningClickHouse) -> None:
         self.broker = broker
         self.engine = engine
-        self.publisher = Publisher(broker, client_id="test", state_key=STATE_KEY)
+        self.publisher = Publisher(
+            broker, client_id="test", state_key=STATE_KEY, delivery_timeout_ms=60_000
+        )
         self.halted: list[BaseException] = []
 
     @property
@@ -57,7 +76,7 @@ class Stage:
         return writer_url(engine.host, engine.port, engine.writer_password, self.broker.namespace)
 
     async def start(self) -> None:
-        await apply_topics(self.broker)
+        await apply_topics(self.broker, topics=STAGED)
         await self.publisher.start()
         await asyncio.to_thread(self._migrate)
         self.store = Store(parse_store_url(self.url))
@@ -88,7 +107,7 @@ class Stage:
     async def sinking(
         self, limits: SinkLimits = QUICK, topics: Iterable[Topic] | None = None
     ) -> AsyncIterator[Sink]:
-        sink = Sink(self.ports(), self.store, limits=limits, topics=topics)
+        sink = Sink(self.ports(), self.store, limits=limits, topics=topics or STAGED)
         await sink.start()
         try:
             yield sink

@@ -18,7 +18,6 @@ from agents.shell import ShellPorts
 from infra.worker import WorkerPlan, faust_app
 from schemas import codec
 from schemas.catalog import Title
-from schemas.secrets import SecretBytes
 from schemas.watching import SessionSummary, Watch
 from streams.admin import apply_topics
 from streams.broker import Broker
@@ -29,6 +28,7 @@ from streams.topics import (
     CATALOG_TITLES,
     PLAYBACK_BANDWIDTH,
     PLAYBACK_EVENTS,
+    SESSION_FOLDS,
     SESSION_SUMMARIES,
     WATCHES,
 )
@@ -37,6 +37,14 @@ from tests.integration.analytics_stage import STATE_KEY, a_session_id, eventuall
 from tests.integration.playback import play_session
 
 DURATION_MS = 50_000
+TOPICS = (
+    PLAYBACK_EVENTS,
+    PLAYBACK_BANDWIDTH,
+    SESSION_SUMMARIES,
+    SESSION_FOLDS,
+    WATCHES,
+    CATALOG_TITLES,
+)
 
 
 class House:
@@ -44,7 +52,9 @@ class House:
 
     def __init__(self, broker: Broker, folder: Path) -> None:
         self.broker, self.folder = broker, folder
-        self.publisher = Publisher(broker, client_id="test", state_key=SecretBytes(b"s" * 32))
+        self.publisher = Publisher(
+            broker, client_id="test", state_key=STATE_KEY, delivery_timeout_ms=60_000
+        )
         self.summaries: View[SessionSummary] = View(broker, SESSION_SUMMARIES, clock=system_clock)
         self.watches: list[Watch] = []
         self._watches: View[Watch] = View(
@@ -56,7 +66,7 @@ class House:
         self.watches.append(record.value)
 
     async def start(self) -> None:
-        await apply_topics(self.broker)
+        await apply_topics(self.broker, topics=TOPICS)
         await self.publisher.start()
         title = Title(content_id="content", title="A title", duration_ms=DURATION_MS)
         await self.publisher.publish(CATALOG_TITLES, "content", title)

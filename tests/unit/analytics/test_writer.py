@@ -1,0 +1,111 @@
+"""One chunk, exactly once, against every way in which ClickHouse may lie or be away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.analytics.store import RowsRefusedError, StoreUnavailableError
+from agents.analytics.writer import (
+    REFUSED_ROWS_MAX,
+    ChunkWriter,
+    Line,
+    Place,
+    encode_line,
+)
+from schemas.errors import StopWorkerError
+
+PLACE = Place(table="events_raw", topic="t", partition=0, first=0, last=9)
+TOKEN = "v1:t:0:0-9"
+
+
+class FakeStore:
+    """Keeps rows as ClickHouse does, tokens included; `troubles` is what happens to each insert."""
+
+    def __init__(
+        self, troubles: list[str] | None = None, *, poison: set[int] | None = None
+    ) -> None:
+        self.troubles = list(troubles or [])
+        self.poison = poison or set()
+        self.rows: list[int] = []
+        self.tokens: list[str] = []
+
+    async def insert(self, table: str, body: bytes, token: str) -> None:
+        trouble = self.troubles.pop(0) if self.troubles else "none"
+        if trouble == "away":
+            raise StoreUnavailableError("away")
+        offsets = [msgspec.json.decode(line)["kafka_offset"] for line in body.split(b"\n")]
+        if self.poison & set(offsets):
+            raise RowsRefusedError("code 27")
+        is_new = token not in self.tokens
+        self.tokens.append(token)
+        if is_new and trouble != "token survives, rows do not":
+            half = len(offsets) // 2 if trouble == "half is kept" else len(offsets)
+            self.rows += offsets[:half]
+        if trouble != "none":
+            raise StoreUnavailableError("no answer")
+
+    async def stored_offsets(self, *_place: Any) -> set[int]:
+        return set(self.rows)
+
+
+async def no_sleep(_seconds: float) -> None:
+    return None
+
+
+def writer_to(store: FakeStore) -> ChunkWriter:
+    return ChunkWriter(store, sleep=no_sleep)  # type: ignore[arg-type]  # the fake has what it uses
+
+
+def lines(count: int = 10) -> list[Line]:
+    return [encode_line(offset, {"kafka_offset": offset}) for offset in range(count)]
+
+
+TROUBLES = ("away", "answer is lost", "token survives, rows do not", "half is kept")
+
+
+@given(st.lists(st.sampled_from(TROUBLES), max_size=6), st.booleans())
+async def test_every_row_is_stored_once_whatever_happens(
+    troubles: list[str], in_doubt: bool
+) -> None:
+    store = FakeStore(troubles)
+    assert await writer_to(store).write(PLACE, TOKEN, lines(), in_doubt=in_doubt) == []
+    assert sorted(store.rows) == list(range(10))
+
+
+async def test_without_trouble_nothing_is_asked_and_one_insert_is_sent() -> None:
+    store = FakeStore()
+    await writer_to(store).write(PLACE, TOKEN, lines())
+    assert store.tokens == [TOKEN]
+
+
+async def test_what_an_earlier_life_inserted_is_not_sent_again() -> None:
+    store = FakeStore()
+    await writer_to(store).write(PLACE, TOKEN, lines())
+    await writer_to(store).write(PLACE, TOKEN, lines(), in_doubt=True)
+    assert store.tokens == [TOKEN]
+
+
+async def test_a_token_that_lies_is_not_believed() -> None:
+    store = FakeStore()
+    store.tokens.append(TOKEN)  # of a life that was killed between token and rows
+    await writer_to(store).write(PLACE, TOKEN, lines(), in_doubt=True)
+    assert sorted(store.rows) == list(range(10))
+
+
+async def test_rows_that_cannot_be_read_are_found_and_the_rest_is_stored() -> None:
+    store = FakeStore(poison={3, 8})
+    refused = await writer_to(store).write(PLACE, TOKEN, lines())
+    assert sorted(line.offset for line in refused) == [3, 8]
+    assert sorted(store.rows) == [0, 1, 2, 4, 5, 6, 7, 9]
+
+
+async def test_a_table_that_refuses_everything_stops_the_worker() -> None:
+    count = 4 * REFUSED_ROWS_MAX
+    store = FakeStore(poison=set(range(count)))
+    with pytest.raises(StopWorkerError):
+        await writer_to(store).write(PLACE, TOKEN, lines(count))
