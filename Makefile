@@ -14,7 +14,7 @@ RUN_LOCKS ?= runtime content
 TEST_LOCKS ?= $(RUN_LOCKS) test
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test lint unit bench status doctor simulate clean
+.PHONY: help setup setup-test run test lint unit bench status doctor simulate lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,16 @@ doctor: setup ## Find what is wrong and how to mend it
 
 simulate: setup ## Let realistic viewers watch. ARGS="--viewers 50"
 	@$(BIN)/playhead simulate $(ARGS)
+
+# All extras are resolved together first, so that the other locks agree with it in their pins.
+COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate
+lock: setup ## Write the locks anew from pyproject.toml
+	@$(COMPILE) --all-extras --generate-hashes pyproject.toml -o infra/locks/test.txt
+	@$(COMPILE) --extra embedded --generate-hashes -c infra/locks/test.txt pyproject.toml \
+		-o infra/locks/runtime.txt
+	@$(COMPILE) --extra content --generate-hashes -c infra/locks/test.txt pyproject.toml \
+		-o infra/locks/content.txt
+	@printf 'setuptools>=80\nuv\n' | $(COMPILE) --generate-hashes - -o infra/setup/installer.txt
 
 clean: ## Remove the environment and caches; .playhead (all data) stays
 	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
