@@ -27,7 +27,7 @@ from streams.topics import Topic
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-POLL_MS = 200
+POLL_MS = 500
 READ_RECORDS_MAX = 5_000
 
 
