@@ -40,6 +40,11 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         return self.home / "run"
 
     @property
+    def runtime(self) -> Path:
+        """Jars and players that were downloaded."""
+        return self.home / "runtime"
+
+    @property
     def edge_token_file(self) -> Path:
         """The token that the demo edges show to the gateway."""
         return self.keys / "edge.token"

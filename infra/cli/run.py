@@ -13,9 +13,10 @@ from rich.console import Console
 
 from infra.demo.account import demo_credentials
 from infra.deployment import Deployment
+from infra.kafka.aot import train
 from infra.logs import configure_logging
-from infra.players.library import provide_players
 from infra.settings import load_settings
+from infra.setup.downloads import provide_downloads
 from infra.stack import Stack, environment_of, prepare_keys, prepare_log, with_ports
 from infra.supervisor.component import Component, select
 from infra.supervisor.errors import SupervisorError
@@ -47,8 +48,8 @@ def command(only: str | None) -> None:
 def _run(deployment: Deployment, only: str | None, console: Console, started_s: float) -> int:
     lock = take_lock(deployment.home)
     prepare_keys(deployment)
-    with console.status("fetching the player libraries"):
-        provide_players(deployment.home)
+    has_kafka = not deployment.settings.kafka
+    asyncio.run(provide_downloads(deployment.runtime, console, with_kafka=has_kafka))
     with console.status("preparing the Kafka broker"):
         components = Stack(deployment).components()
     if only is not None:
@@ -95,6 +96,8 @@ class _Run:
             credentials=self._credentials(),
             total_s=time.monotonic() - self._started_s,
         )
+        if not self._deployment.settings.kafka:
+            await train(self._deployment.runtime)  # the next start of the broker is faster
 
     async def _make_demo(self) -> None:
         """In a process of its own that shows its progress here."""

@@ -102,7 +102,7 @@ def _config(deployment: Deployment) -> GatewayConfig:
         public_url=settings.public_url,
         cdns=cdns,
         web_folder=Path(gateway.__file__).parent / "web",
-        players_folder=next(iter(player_files(deployment.home).values())).parent,
+        players_folder=next(iter(player_files(deployment.runtime).values())).parent,
         page_settings=page_settings(deployment),
         connect_sources=tuple(cdn.base_url for cdn in cdns),
         region_database=Path(region_database) if region_database else None,
