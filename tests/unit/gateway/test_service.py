@@ -127,9 +127,10 @@ async def test_a_body_that_drips_is_408_or_cut_off(world: World) -> None:
 async def test_memory_is_bounded_in_bytes(world: World) -> None:
     """Given room for one body, when a second comes meanwhile, then it is 503 before it is read."""
     _with_limits(world, memory_bytes_max=1_000)
-    acknowledged = asyncio.Event()
+    held, acknowledged = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:
+        held.set()
         await acknowledged.wait()
 
     async with running_gateway(world) as client:
@@ -143,7 +144,7 @@ async def test_memory_is_bounded_in_bytes(world: World) -> None:
                 return answer.status
 
         first = asyncio.create_task(post())
-        await asyncio.sleep(0.1)
+        await held.wait()
         assert await post() == 503
         acknowledged.set()
         assert await first == 202
