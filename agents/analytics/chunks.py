@@ -100,12 +100,14 @@ class Chunker(Generic[R]):
 
         Only for a reader that has seen the partition's end: what waits there unread belongs to it.
         """
-        if not self._records:
-            return None
         bucket_end_ms = (self._bucket + 1) * self.limits.bucket_ms - self.phase_ms
         if now_ms < bucket_end_ms + self.limits.grace_ms:
             return None
-        return self._close()
+        return self.close()
+
+    def close(self) -> Chunk[R] | None:
+        """The open chunk, for a reader that has come to its end."""
+        return self._close() if self._records else None
 
     def _bucket_of(self, timestamp_ms: int) -> int:
         return (timestamp_ms + self.phase_ms) // self.limits.bucket_ms

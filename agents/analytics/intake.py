@@ -113,17 +113,24 @@ class EventIntake:
     topic_column = "topic"
 
     def __init__(
-        self, reader: EventReader, seen: Callable[[], SeenIdentities], knowledge: Knowledge
+        self,
+        reader: EventReader,
+        seen: Callable[[], SeenIdentities],
+        knowledge: Knowledge,
+        *,
+        is_replay: bool,
     ) -> None:
         self._reader = reader
         self._seen = seen
         self._knowledge = knowledge
+        self._is_replay = is_replay
 
     async def prepare(self, chunk: Chunk[RawRecord], stored: Collection[int]) -> Prepared:
         """Rows; re-sends and conflicts are set aside."""
         prepared = Prepared()
         seen = self._seen()
-        seen.begin(chunk.records[0].timestamp)
+        if not self._is_replay:  # where the log goes on behind, ClickHouse is always asked
+            seen.begin(chunk.records[0].timestamp)
         rows = list(_readable(chunk, lambda raw: self._reader.read(chunk.topic, raw), prepared))
         await self._learn(seen, {row.session_id for _, row in rows})
         again: list[tuple[RawRecord, EventRow]] = []

@@ -38,8 +38,11 @@ def stored_topics(topics: Iterable[Topic] = TOPICS) -> dict[str, int]:
 class Intakes:
     """Makes the intake of a partition. Playback topics share what was seen of a session."""
 
-    def __init__(self, knowledge: Knowledge, *, state_key: SecretBytes | None) -> None:
+    def __init__(
+        self, knowledge: Knowledge, *, state_key: SecretBytes | None, is_replay: bool = False
+    ) -> None:
         self._knowledge = knowledge
+        self._is_replay = is_replay
         self._state_key = state_key
         self._events = EventReader()
         self._seen: dict[int, SeenIdentities] = {}
@@ -51,7 +54,8 @@ class Intakes:
             return PlainIntake("dead_letters_raw", reader.read, topic_column="kafka_topic")
         topic = BY_NAME[topic_name]
         if topic in PLAYBACK:
-            return EventIntake(self._events, self._seen_of(partition), self._knowledge)
+            seen = self._seen_of(partition)
+            return EventIntake(self._events, seen, self._knowledge, is_replay=self._is_replay)
         if topic is SESSION_SUMMARIES:
             return PlainIntake("sessions_raw", SummaryReader().read)
         decisions = DecisionReader(topic, state_key=self._state_key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.analytics.chunks import Chunk, Chunker, ChunkLimits
@@ -43,6 +43,7 @@ def logs(draw: st.DrawFn) -> list[Raw]:
     return records
 
 
+@settings(deadline=None)  # a loaded machine is no counterexample
 @given(logs(), st.data())
 def test_a_sink_that_died_anywhere_cuts_the_same_chunks_again(
     log: list[Raw], data: st.DataObject
@@ -61,6 +62,7 @@ def test_a_sink_that_died_anywhere_cuts_the_same_chunks_again(
     assert cut_again == uncut
 
 
+@settings(deadline=None)  # a loaded machine is no counterexample
 @given(logs())
 def test_chunks_hold_every_record_once_and_keep_their_bounds(log: list[Raw]) -> None:
     chunker: Chunker[Raw] = Chunker("t", 0, LIMITS)

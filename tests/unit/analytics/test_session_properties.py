@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.analytics.session import PENDING_MAX, SOURCES_MAX, admit, fold
@@ -31,6 +31,9 @@ from schemas.events import (
 from schemas.folds import SessionFold
 from schemas.watching import SessionSummary
 from tests.unit.analytics.playback import SESSION_ID, TimeLine
+
+UNHURRIED = settings(deadline=None)
+"""A loaded machine is no counterexample."""
 
 KINDS: dict[type[Event], dict[str, Any]] = {
     Play: {},
@@ -65,6 +68,7 @@ def sessions(draw: st.DrawFn) -> list[Any]:
     return events
 
 
+@UNHURRIED
 @given(sessions(), st.randoms(use_true_random=False))
 def test_any_order_with_duplicates_is_the_sorted_unique_fold(
     events: list[Any], random: Random
@@ -74,6 +78,7 @@ def test_any_order_with_duplicates_is_the_sorted_unique_fold(
     assert fold(arrived, 60_000) == fold(events, 60_000)
 
 
+@UNHURRIED
 @given(sessions(), st.randoms(use_true_random=False), st.data())
 def test_a_state_that_was_stored_goes_on_as_if_it_had_not_been(
     events: list[Any], random: Random, data: st.DataObject
@@ -89,6 +94,7 @@ def test_a_state_that_was_stored_goes_on_as_if_it_had_not_been(
     assert summarize(state, None) == fold(events)
 
 
+@UNHURRIED
 @given(sessions())
 def test_ratios_stay_between_nothing_and_all(events: list[Any]) -> None:
     summary = fold(events, 60_000)
@@ -99,6 +105,7 @@ def test_ratios_stay_between_nothing_and_all(events: list[Any]) -> None:
     assert summary.time_to_first_frame_ms is None or summary.time_to_first_frame_ms >= 0
 
 
+@UNHURRIED
 @given(sessions())
 def test_versions_rise_with_every_event(events: list[Any]) -> None:
     state = SessionFold(session_id=SESSION_ID)
