@@ -6,46 +6,47 @@ weighs 2^(age of the reference / half-life).
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 HALF_LIFE_MS: Final = 7 * 86_400_000
-_RESCALE_AT: Final = 500.0
-"""Half-lives after which the reference moves, long before a float overflows."""
+_HALF_LIVES_MAX: Final = 500.0
+"""Then the reference moves, long before a float overflows; what is so old counts nothing."""
+_SMOOTHING: Final = 1e-3
+"""Of all counts: what a title has that nobody watched."""
 
 
 class Popularity:
-    """Decayed counts by title; `add` in any order gives the same counts."""
+    """Decayed counts by a title's number; adding in any order gives the same counts."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, float] = {}
-        self._reference_ms = 0
+        self._counts = np.zeros(64)
+        self._reference_ms: int | None = None
 
-    def add(self, content_id: str, weight: float, at_ms: int) -> None:
+    def add(self, title: int, weight: float, at_ms: int) -> None:
         """One watch of this weight at this time."""
-        if not self._counts:
+        if self._reference_ms is None:
             self._reference_ms = at_ms
-        exponent = (at_ms - self._reference_ms) / HALF_LIFE_MS
-        if exponent > _RESCALE_AT:
-            self._rescale(at_ms)
-            exponent = 0.0
-        if exponent > -_RESCALE_AT:
-            grown = self._counts.get(content_id, 0.0) + weight * 2.0**exponent
-            self._counts[content_id] = grown
+        half_lives = (at_ms - self._reference_ms) / HALF_LIFE_MS
+        if half_lives > _HALF_LIVES_MAX:
+            self._counts *= 2.0 ** -min(half_lives, 2 * _HALF_LIVES_MAX)
+            self._reference_ms = at_ms
+            half_lives = 0.0
+        if title >= len(self._counts):
+            self._counts = np.pad(self._counts, (0, max(title, len(self._counts))))
+        if half_lives > -_HALF_LIVES_MAX:
+            self._counts[title] += weight * 2.0**half_lives
 
-    def log_share(self, content_id: str, total: float) -> float:
-        """ln of the title's share of all counts, smoothed by one part in a thousand of `total`."""
-        return math.log((self._counts.get(content_id, 0.0) + 1e-3 * total) / total)
+    def counts(self, titles: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """The counts of these titles, all to the same unknown scale."""
+        counts = np.zeros(len(titles))
+        known = titles < len(self._counts)
+        counts[known] = self._counts[titles[known]]
+        return counts
 
-    def total(self) -> float:
-        """All counts together, at the reference; at least a little, so that it divides."""
-        return max(sum(self._counts.values()), 1e-12)
-
-    def get(self, content_id: str) -> float:
-        """The title's count at the reference; 0 where nobody watched it."""
-        return self._counts.get(content_id, 0.0)
-
-    def _rescale(self, at_ms: int) -> None:
-        factor = 2.0 ** ((self._reference_ms - at_ms) / HALF_LIFE_MS)
-        self._counts = {key: count * factor for key, count in self._counts.items()}
-        self._reference_ms = at_ms
+    def log_shares(self, titles: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """ln of each title's share of all counts, smoothed; all equal where nothing was watched."""
+        total = max(float(self._counts.sum()), np.finfo(float).tiny / _SMOOTHING)
+        return np.log(self.counts(titles) / total + _SMOOTHING)

@@ -13,6 +13,8 @@ from schemas.recommendations import RecommendationRow, RecommendedTitle
 
 COUNT_MAX: Final = 100
 BECAUSE_ROWS_MAX: Final = 2
+BECAUSE_HISTORY_MAX: Final = 10
+"""How far back such a row may look."""
 BECAUSE_TITLES_MIN: Final = 2
 """A row of one title is none."""
 NEW_MS: Final = 60 * 86_400_000
@@ -42,9 +44,9 @@ def build_rows(
     unseen = {key: title for key, title in fresh.items() if key not in profile.titles}
     rows = [
         _continue_watching(profile, offered),
-        _top_picks(profile, model, titles, fresh),
-        *_because_you_watched(profile, model, titles, unseen),
-        _popular(model, fresh),
+        _top_picks(profile, model, titles, fresh, count),
+        *_because_you_watched(profile, model, titles, unseen, count),
+        _popular(model, fresh, count),
         _new(unseen, now_ms),
     ]
     return tuple(_cut(row, count) for row in rows if row.items)
@@ -67,28 +69,27 @@ def _continue_watching(profile: ProfileState, offered: Titles) -> Recommendation
 
 
 def _top_picks(
-    profile: ProfileState, model: TitleModel, titles: Titles, fresh: Titles
+    profile: ProfileState, model: TitleModel, titles: Titles, fresh: Titles, count: int
 ) -> RecommendationRow:
     history = profile.history()
     if not history:
         return RecommendationRow(row="top-picks", reason="Top picks for you", items=())
-    popular = {ranked.content_id for ranked in model.popular(fresh)}
     items = tuple(
-        _item(ranked, fresh, _reason(ranked, titles, popular))
-        for ranked in model.rank(history, fresh)
+        _item(ranked, fresh, _reason(ranked, titles))
+        for ranked in model.rank(history, fresh, count)
     )
     return RecommendationRow(row="top-picks", reason="Top picks for you", items=items)
 
 
 def _because_you_watched(
-    profile: ProfileState, model: TitleModel, titles: Titles, unseen: Titles
+    profile: ProfileState, model: TitleModel, titles: Titles, unseen: Titles, count: int
 ) -> list[RecommendationRow]:
     rows: list[RecommendationRow] = []
-    for watched in profile.history():
+    for watched in profile.history()[:BECAUSE_HISTORY_MAX]:
         if len(rows) == BECAUSE_ROWS_MAX:
             break
         title = titles.get(watched)
-        ranked = model.after(watched, unseen) if title is not None else []
+        ranked = model.after(watched, unseen, count) if title is not None else []
         if title is None or len(ranked) < BECAUSE_TITLES_MIN:
             continue
         reason = f"Because you watched {title.title}"
@@ -97,8 +98,8 @@ def _because_you_watched(
     return rows
 
 
-def _popular(model: TitleModel, fresh: Titles) -> RecommendationRow:
-    items = tuple(_item(ranked, fresh, "Popular now") for ranked in model.popular(fresh))
+def _popular(model: TitleModel, fresh: Titles, count: int) -> RecommendationRow:
+    items = tuple(_item(ranked, fresh, "Popular now") for ranked in model.popular(fresh, count))
     return RecommendationRow(row="popular", reason="Popular now", items=items)
 
 
@@ -123,11 +124,11 @@ def _newest_first(titles: Iterable[Title]) -> dict[str, Title]:
     return {title.content_id: title for title in ordered}
 
 
-def _reason(ranked: Ranked, titles: Titles, popular: set[str]) -> str:
+def _reason(ranked: Ranked, titles: Titles) -> str:
     because = titles.get(ranked.because) if ranked.because is not None else None
     if because is not None:
         return f"Because you watched {because.title}"
-    return "Popular now" if ranked.content_id in popular else "New"
+    return "Popular now" if ranked.is_popular else "New"
 
 
 def _item(ranked: Ranked, titles: Titles, reason: str) -> RecommendedTitle:
