@@ -21,11 +21,18 @@ from agents.license.sweeper import Sweeper
 from agents.shell import ShellPorts, Work, serve
 from schemas import codec
 from schemas.accounts import Account
-from schemas.envelope import Request
+from schemas.envelope import Refused, Request
 from schemas.errors import InvalidMessageError, RetryableError
 from schemas.ids import uuid7
 from schemas.licenses import ClearKey, Keys, LicenseDecision
-from schemas.sessions import Lease, LicenseAgentRequest, ListDevices, OpenSession, SessionOpened
+from schemas.sessions import (
+    Lease,
+    LicenseAgentRequest,
+    ListDevices,
+    OpenSession,
+    RemoveDevice,
+    SessionOpened,
+)
 from schemas.tokens import SESSION_TYP
 from streams.identity import Identity
 from streams.records import Record
@@ -148,10 +155,16 @@ class LicenseAgent:
             keys = self._keys_of(decision)
         elif self._desk.is_late(asked.request):
             return
+        elif isinstance(request, RemoveDevice) and not self._has_device(request):
+            await self._reply(asked, Refused(status=404, reason="unknown-device"))
+            return
         else:
             decided, keys = self._decide(asked, request)
             decision = await self._registrar.record(decided)
         await self._reply(asked, self._answer(decision, keys))
+
+    def _has_device(self, request: RemoveDevice) -> bool:
+        return request.device_id in self._ledger.household(request.account_id).devices
 
     async def _wait_for_account(self, asked: Asked, request: OpenSession) -> None:
         """Until the account is as new as the access token says, while the deadline lasts."""

@@ -144,6 +144,8 @@ async def test_slots_devices_and_denials_are_decided_and_recorded(house: House) 
         assert sessions == [first.session_id, second.session_id]
         remove = RemoveDevice(account_id="account-1", device_id="device-1")
         assert await ask(house, remove, Done) == Done()
+        with pytest.raises(RefusedError, match="404 unknown-device"):
+            await ask(house, remove, Done)
         await opened(house, device=Device(device_id="device-3"))
         with pytest.raises(RefusedError, match="unknown-content"):
             await opened(house, content_id="nothing")
