@@ -52,8 +52,11 @@ async def answer_insert(
     """
 
     def work(_: Ticket) -> Summary:
-        with workers.ready_handle(request, user, leaves_state=False) as ready:
-            return run_insert(ready, request, insert, spool.pieces(insert.data_offset))
+        with (
+            workers.files.holding(spool.pieces(insert.data_offset)) as path,
+            workers.ready_handle(request, user, leaves_state=False) as ready,
+        ):
+            return run_insert(ready, request, insert, path)
 
     try:
         ticket, job = workers.start(workers.lane(user), request.query_id, work)

@@ -67,18 +67,6 @@ class Handle(Protocol):
     def streaming_cancel_query(self, stream: Any, /) -> None:
         """Ends it early."""
 
-    def send_insert(self, sql: str | bytes, format_name: str, /) -> Any:
-        """Begins an INSERT whose data comes in pieces."""
-
-    def insert_append(self, insert: Any, data: bytes, /) -> None:
-        """The next piece of data."""
-
-    def insert_done(self, insert: Any, /) -> Result:
-        """The data is complete: it is stored when this returns."""
-
-    def insert_cancel(self, insert: Any, /) -> None:
-        """Nothing of it is stored."""
-
     def close(self) -> None:
         """No other method may be called afterwards."""
 

@@ -109,6 +109,9 @@ def from_failure(failure: Exception, version: str) -> EngineError:
     if _NO_SPACE.search(text):
         return disk_full(text[match.end() :].strip())
     text = text[match.start() :].rstrip()
+    # What happens while a file is read is wrapped once more.
+    twice = f"{match[0]} DB::Exception: "
+    text = text.removeprefix(twice) if text.startswith(twice * 2) else text
     if " (version " not in text:
         text = f"{text} (version {version})"
     return EngineError(int(match.group(1)), text, "")

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 import msgspec
 
 from infra.clickhouse import sql
+from infra.clickhouse.data_files import DataFiles, insert_file
 from infra.clickhouse.engine import Engine, Handle
 from infra.clickhouse.guard import admitted
 from infra.clickhouse.request import ExternalTable, StatementRequest
@@ -40,6 +41,7 @@ def ready_handle(
     user_readonly: int,
     leaves_state: bool,
     default_database: str,
+    files: DataFiles,
 ) -> Iterator[Ready]:
     """A handle with the request's database, settings and external tables; nothing of them outlives
     the request.
@@ -47,14 +49,14 @@ def ready_handle(
     if request.session is None:
         with _fresh_handle(engine, request.readonly) as handle:
             _use(handle, request.database, default_database)
-            _prepare(handle, request)
+            _prepare(handle, request, files)
             yield Ready(handle=handle, session=None)
         return
     with sessions.locked(request.user, request.session) as session:
         if not leaves_state and session.handle is None:
             with _fresh_handle(engine, request.readonly) as handle:
                 _use(handle, request.database, default_database)
-                _prepare(handle, request)
+                _prepare(handle, request, files)
                 yield Ready(handle=handle, session=None)
             return
         if session.handle is None:
@@ -63,7 +65,7 @@ def ready_handle(
         before = _settings_before(session.handle, request)
         try:
             _use(session.handle, request.database, session.database)
-            _prepare(session.handle, request)
+            _prepare(session.handle, request, files)
             yield Ready(handle=session.handle, session=session)
         finally:
             _put_back(session.handle, request, before)
@@ -95,23 +97,28 @@ def _use(handle: Handle, asked: str, default: str) -> None:
             handle.query(f"USE {sql.quoted_name(default)}", "Null")
 
 
-def _prepare(handle: Handle, request: StatementRequest) -> None:
+def _prepare(handle: Handle, request: StatementRequest, files: DataFiles) -> None:
     if request.settings:
         pairs = (f"{name} = {sql.quoted(value)}" for name, value in request.settings.items())
         handle.query("SET " + ", ".join(pairs), "Null")
     for table in request.external_tables:
-        _fill(handle, table, request.user)
+        _fill(handle, table, request.user, files)
 
 
-def _fill(handle: Handle, table: ExternalTable, user: str) -> None:
+def _fill(handle: Handle, table: ExternalTable, user: str, files: DataFiles) -> None:
     name = sql.quoted_name(table.name)
     statement = f"CREATE TEMPORARY TABLE {name} ({table.structure}) ENGINE = Memory"
     # The structure is the client's text: it may be more than columns.
     admitted(handle, statement.encode("utf-8", "surrogateescape"), user=user, readonly=0)
     handle.query(statement, "Null")
-    insert = handle.send_insert(f"INSERT INTO {name}", table.format_name)
-    handle.insert_append(insert, table.data)
-    handle.insert_done(insert)
+    insert = sql.InsertText(
+        target=f"INSERT INTO {name}".encode(),
+        settings=b"",
+        format_name=table.format_name,
+        data_offset=0,
+    )
+    with files.holding([table.data]) as path:
+        insert_file(handle, insert, path)
 
 
 def _settings_before(handle: Handle, request: StatementRequest) -> list[_Changed]:

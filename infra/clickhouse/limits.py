@@ -21,8 +21,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     body_seconds_max: float = 300.0
     body_bytes_max: int = 1024 * MEBIBYTE
     """Of a body as it travels, compressed or not."""
-    inflated_bytes_max: int = 4096 * MEBIBYTE
-    """Of a body once it is unpacked."""
+    inflated_bytes_max: int = 2048 * MEBIBYTE
+    """Of a body once it is unpacked; an insert needs this much disk twice while it runs."""
     body_in_memory_bytes_max: int = MEBIBYTE
     """Bodies above this wait for their end in a temporary file."""
     statement_bytes_max: int = 16 * MEBIBYTE

@@ -22,6 +22,7 @@ from infra.clickhouse.app import Front
 from infra.clickhouse.bodies import BodyReader
 from infra.clickhouse.config import EngineConfig, write_config
 from infra.clickhouse.connections import ConnectionCap
+from infra.clickhouse.data_files import DataFiles
 from infra.clickhouse.engine import Engine
 from infra.clickhouse.limits import Limits
 from infra.clickhouse.origins import LOOPBACK_NAMES
@@ -181,7 +182,9 @@ async def _serve(
     temporary: Path,
 ) -> bool:
     limits = options.limits
-    workers = Workers(engine, limits, time.monotonic, options.database)
+    files = DataFiles(temporary)
+    files.remove_leftovers()
+    workers = Workers(engine, limits, time.monotonic, options.database, files)
     bodies = BodyReader(workers.bodies, temporary, limits)
     front = Front(workers, bodies, users, LOOPBACK_NAMES | frozenset(options.host_names))
     runner = web.AppRunner(

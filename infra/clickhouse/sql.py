@@ -43,13 +43,20 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class InsertText(msgspec.Struct, frozen=True, kw_only=True):
-    """`INSERT ... FORMAT f` cut in its parts: head without FORMAT, format, and where the data
-    begins.
-    """
+    """`INSERT ... FORMAT f <data>` cut in its parts."""
 
-    head: bytes
+    target: bytes
+    """From INSERT to the columns."""
+    settings: bytes
+    """The SETTINGS clause; empty without one."""
     format_name: str
     data_offset: int
+    """Where the data begins."""
+
+    @property
+    def head(self) -> bytes:
+        """The statement without its data."""
+        return b"%s\n%s\nFORMAT %s" % (self.target, self.settings, self.format_name.encode())
 
 
 def tokens(sql: bytes) -> Iterator[Token]:
@@ -85,26 +92,33 @@ def split_insert(sql: bytes, head_bytes_max: int) -> InsertText | None:
     """Cuts `INSERT ... FORMAT f <data>`; None for any other statement, and for an INSERT that
     brings no data with it.
     """
-    head_end = -1
+    settings_start = format_start = -1
     for number, token in enumerate(tokens(sql[:head_bytes_max])):
-        if number == 0:
-            if token.word != b"INSERT":
-                return None
-        elif token.depth > 0:
-            continue
-        elif head_end >= 0:
-            if _NAME.match(token.text) is None:
-                return None
-            return InsertText(
-                head=sql[:head_end],
-                format_name=token.text.decode("ascii"),
-                data_offset=token.end + _separator_length(sql[token.end : token.end + 2]),
-            )
-        elif token.word in _NOT_INLINE_DATA:
+        if number == 0 and token.word != b"INSERT":
             return None
-        elif token.word == b"FORMAT":
-            head_end = token.start
+        if token.depth > 0:
+            continue
+        if format_start >= 0:
+            return _cut(sql, settings_start, format_start, token)
+        if token.word in _NOT_INLINE_DATA:
+            return None
+        if token.word == b"FORMAT":
+            format_start = token.start
+        elif token.word == b"SETTINGS" and settings_start < 0:
+            settings_start = token.start
     return None
+
+
+def _cut(sql: bytes, settings_start: int, format_start: int, name: Token) -> InsertText | None:
+    if _NAME.match(name.text) is None:
+        return None
+    target_end = settings_start if settings_start >= 0 else format_start
+    return InsertText(
+        target=sql[:target_end].strip(),
+        settings=sql[target_end:format_start].strip(),
+        format_name=name.text.decode("ascii"),
+        data_offset=name.end + _separator_length(sql[name.end : name.end + 2]),
+    )
 
 
 def _separator_length(following: bytes) -> int:

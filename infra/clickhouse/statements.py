@@ -5,11 +5,12 @@ from a spool.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Final
 
 from infra.clickhouse import sql
 from infra.clickhouse.channel import ClientGoneError, ResultChannel, Summary
+from infra.clickhouse.data_files import insert_file
 from infra.clickhouse.engine import Handle, Result
 from infra.clickhouse.errors import EngineError
 from infra.clickhouse.gate import Statement
@@ -123,23 +124,11 @@ def _pump(handle: Handle, stream: Any, channel: ResultChannel, ticket: Ticket) -
 
 
 def run_insert(
-    ready: Ready,
-    request: StatementRequest,
-    insert: sql.InsertText,
-    pieces: Iterable[bytes],
+    ready: Ready, request: StatementRequest, insert: sql.InsertText, path: Path
 ) -> Summary:
-    """Inserts the pieces, all or nothing."""
-    whole = insert.head + b" FORMAT " + insert.format_name.encode()
-    admitted(ready.handle, whole, user=request.user, readonly=request.readonly)
-    handle = ready.handle
-    running = handle.send_insert(insert.head, insert.format_name)
-    try:
-        for piece in pieces:
-            handle.insert_append(running, piece)
-        result = handle.insert_done(running)
-    except BaseException:
-        handle.insert_cancel(running)
-        raise
+    """Inserts the rows of a file."""
+    admitted(ready.handle, insert.head, user=request.user, readonly=request.readonly)
+    result = insert_file(ready.handle, insert, path)
     rows, size = str(result.rows_written()), str(result.bytes_written())
     return Summary(
         read_rows=rows,

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
+from infra.clickhouse.data_files import DataFiles
 from infra.clickhouse.engine import Engine
 from infra.clickhouse.handles import Ready, ready_handle
 from infra.clickhouse.lanes import Lane
@@ -33,9 +34,11 @@ class Workers:
         limits: Limits,
         now_seconds: Callable[[], float],
         default_database: str,
+        files: DataFiles,
     ) -> None:
         self.engine = engine
         self.limits = limits
+        self.files = files
         self.bodies = ThreadPoolExecutor(limits.body_thread_count, "bodies")
         self._sessions = Sessions(engine, now_seconds, limits.session_count_max)
         self._running = Running(engine)
@@ -71,6 +74,7 @@ class Workers:
             user_readonly=user.readonly,
             leaves_state=leaves_state,
             default_database=self._default_database,
+            files=self.files,
         )
 
     def start(

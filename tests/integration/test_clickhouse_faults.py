@@ -180,8 +180,12 @@ async def test_a_full_disk_is_told_to_who_fills_it(tmp_path: Path) -> None:
     limits = Limits(disk_reserve_bytes=1 << 60)
     async with running_clickhouse(tmp_path, limits) as engine:
         await prepare(engine)
-        answer = await engine.ask("INSERT INTO playhead.t VALUES (1)", engine.writer)
-        assert (answer.status, answer.code) == (507, "243"), answer.text
+        for statement in (
+            "INSERT INTO playhead.t VALUES (1)",
+            "INSERT INTO playhead.t FORMAT TSV\n1\n",
+        ):
+            answer = await engine.ask(statement, engine.writer)
+            assert (answer.status, answer.code) == (507, "243"), answer.text
         assert (await engine.ask("SELECT count() FROM playhead.t")).text == "0\n"
 
 
