@@ -32,8 +32,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     cmcd_wait_ms: int = 1_000
     unavailable_license_delay_ms: int = 1_000
     long_poll_ms_max: int = 30_000
-    streams_max: int = 5_000
-    """Open event streams (bitrate, edge decisions) together."""
     late_events_s_max: int = 7 * 86_400
     """How long after its end a session's token still counts for events."""
     drain_ms: int = 8_000

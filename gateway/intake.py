@@ -59,6 +59,8 @@ class Intake:
     async def _receive(self, request: web.Request, declared: int | None, bytes_max: int) -> bytes:
         if declared is not None:
             self._take(request, declared)
+            if request.content.is_eof():  # it came with the headers: nothing to wait for
+                return request.content.read_nowait()
         try:
             async with asyncio.timeout(self._deadline_ms / 1000):
                 if declared is not None:

@@ -34,8 +34,6 @@ class Ledger:
 
     def count(self, topic: str, outcome: Outcome, count: int, received_at_ms: int) -> None:
         """So many events of a topic met this outcome."""
-        if not count:
-            return
         minute_ms = received_at_ms - received_at_ms % MINUTE_MS
         counts = self._minutes.get((minute_ms, topic))
         if counts is None:

@@ -44,6 +44,28 @@ class GatewayMetrics:
             registry=self.registry,
         )
 
+        # Finding a labelled child costs more than counting in it.
+        self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._event_counts: dict[tuple[str, str], Counter] = {}
+
+    def count_request(self, route: str, status: int, took_s: float) -> None:
+        """An answered request."""
+        children = self._counted.get((route, status))
+        if children is None:
+            children = self._counted[(route, status)] = (
+                self.requests.labels(route, str(status)),
+                self.request_seconds.labels(route),
+            )
+        children[0].inc()
+        children[1].observe(took_s)
+
+    def count_events(self, topic: str, outcome: str, count: int) -> None:
+        """Events that met the same outcome."""
+        child = self._event_counts.get((topic, outcome))
+        if child is None:
+            child = self._event_counts[(topic, outcome)] = self.events.labels(topic, outcome)
+        child.inc(count)
+
     def watch(self, name: str, help_: str, read: Callable[[], float]) -> None:
         """A gauge that is read when it is asked for."""
         Gauge(name, help_, registry=self.registry).set_function(read)

@@ -49,8 +49,7 @@ async def serve_request(request: web.Request, handler: Handler) -> web.StreamRes
         if gateway.header_deadlines is not None:
             gateway.header_deadlines.finish(request.protocol)
         took_s = time.monotonic() - started_s
-        gateway.metrics.requests.labels(route.name, str(status)).inc()
-        gateway.metrics.request_seconds.labels(route.name).observe(took_s)
+        gateway.metrics.count_request(route.name, status, took_s)
         log.debug("%s %s %d %.1f ms", request.method, route.path, status, took_s * 1000)
 
 

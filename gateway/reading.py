@@ -10,6 +10,7 @@ import msgspec
 from gateway.problems import ProblemError, RefusedItem
 from gateway.wire import (
     FIELDS,
+    ID_PATTERN,
     WireEvent,
     any_object,
     lenient_item,
@@ -36,7 +37,7 @@ _FORMS: Final[dict[str, Form]] = {
     "application/octet-stream": "either",
     "": "either",
 }
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UUID: Final = re.compile(ID_PATTERN)
 _UNIT: Final = re.compile(
     r"_(ms|s|sec|secs|seconds|millis|milliseconds|us|kbps|bps|mbps|bytes|kb|kib)$"
 )
@@ -65,7 +66,7 @@ def read_items(body: bytes, form: Form, *, items_max: int, item_bytes_max: int) 
         raise ProblemError(400, "empty", "there is no event in the body")
     if len(items) > items_max:
         raise ProblemError(413, "too-many", f"at most {items_max} events")
-    return [_require_id(index, item) for index, item in enumerate(items)]
+    return items
 
 
 def _read_json(body: bytes, items_max: int, item_bytes_max: int) -> list[Item]:
@@ -149,14 +150,6 @@ def _is_shallow(value: Any, depth_max: int) -> bool:
         return True
     inner = value.values() if isinstance(value, dict) else value
     return depth_max > 0 and all(_is_shallow(each, depth_max - 1) for each in inner)
-
-
-def _require_id(index: int, item: Item) -> Item:
-    """The client's own id of the event, a UUID in text form, by which it finds it again."""
-    if isinstance(item, RefusedItem) or _UUID.fullmatch(item.id):
-        return item
-    what = "the event has no id" if not item.id else "the id is no UUID"
-    return RefusedItem(index=index, id=item.id, status=400, reason="id", detail=what)
 
 
 def is_uuid(text: str) -> bool:

@@ -49,8 +49,9 @@ class Recorder:
 
     def count(self, topic: Topic, outcome: Outcome, count: int, received_at_ms: int) -> None:
         """In the ledger and in the metrics."""
-        self._ledger.count(topic.name, outcome, count, received_at_ms)
-        self._metrics.events.labels(topic.name, outcome).inc(count)
+        if count:
+            self._ledger.count(topic.name, outcome, count, received_at_ms)
+            self._metrics.count_events(topic.name, outcome, count)
 
     async def _publish(
         self, topic: Topic, rows: Sequence[tuple[str, bytes]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 
 IPV4_PREFIX = 24
 IPV6_PREFIX = 48
+PLACES_MAX = 20_000
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -31,9 +33,18 @@ class Regions:
     def __init__(self, database: Path | None, loopback_region: str) -> None:
         self._reader = None if database is None else maxminddb.open_database(database)
         self._loopback_region = loopback_region
+        self._places: OrderedDict[str | None, Place] = OrderedDict()
 
     def locate(self, peer: str | None) -> Place:
         """The place of a peer's address; an unknown one is nowhere."""
+        place = self._places.get(peer)
+        if place is None:
+            place = self._places[peer] = self._look_up(peer)
+            if len(self._places) > PLACES_MAX:
+                self._places.popitem(last=False)
+        return place
+
+    def _look_up(self, peer: str | None) -> Place:
         address = _parse(peer)
         if address is None:
             return Place()

@@ -1,4 +1,4 @@
-"""Events as clients may write them: what the log holds, and a session token per item.
+"""Events as clients write them: what the log holds, an id of their own, a session token per item.
 
 Each type comes twice: the strict one refuses fields that it does not know, which is how a batch
 without any is read in one pass; the lenient one reads the rest, whose unknown fields are kept.
@@ -7,7 +7,7 @@ Both encode to the bytes of the log's own type once `session_token` is empty.
 
 from __future__ import annotations
 
-from typing import Any, Final, Union, get_args
+from typing import Annotated, Any, Final, Union, get_args
 
 import msgspec
 
@@ -15,10 +15,14 @@ from schemas import codec
 from schemas.events import Event, PlaybackEvent
 
 EVENT_TYPES: Final[tuple[type[Event], ...]] = get_args(PlaybackEvent)
+ID_PATTERN: Final = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+
+ClientId = Annotated[str, msgspec.Meta(pattern=ID_PATTERN, max_length=36)]
+"""A UUID in text form, by which the client finds its event again."""
 
 
 class WireEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """What every item of a POST has; the base that the types below really derive from is theirs."""
+    """What static typing sees of the types below, which are made from the log's own."""
 
     session_token: str = ""
 
@@ -26,7 +30,7 @@ class WireEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
 def _wire_type(event_type: type[Event], *, is_strict: bool) -> Any:
     return msgspec.defstruct(
         event_type.__name__,
-        [("session_token", str, "")],
+        [("id", ClientId), ("session_token", str, "")],
         bases=(event_type,),
         frozen=True,
         kw_only=True,
@@ -39,14 +43,17 @@ def _wire_type(event_type: type[Event], *, is_strict: bool) -> Any:
 
 STRICT_TYPES: Final = tuple(_wire_type(each, is_strict=True) for each in EVENT_TYPES)
 LENIENT_TYPES: Final = tuple(_wire_type(each, is_strict=False) for each in EVENT_TYPES)
+# A union of a tuple has no other spelling.
+STRICT_ITEM: Final[Any] = Union[STRICT_TYPES]  # noqa: UP007 - see above
+LENIENT_ITEM: Final[Any] = Union[LENIENT_TYPES]  # noqa: UP007 - see above
 FIELDS: Final[dict[str, frozenset[str]]] = {
     str(each.__struct_config__.tag): frozenset({"type", *each.__struct_encode_fields__})
     for each in LENIENT_TYPES
 }
 """Known field names by wire tag."""
 
-strict_item: Final[codec.Decoder[WireEvent]] = codec.Decoder(Union[STRICT_TYPES])  # noqa: UP007 - a union of a tuple has no other spelling
-strict_items: Final[codec.Decoder[list[WireEvent]]] = codec.Decoder(list[Union[STRICT_TYPES]])  # type: ignore[valid-type]  # noqa: UP007 - the same
-lenient_item: Final[codec.Decoder[WireEvent]] = codec.Decoder(Union[LENIENT_TYPES])  # noqa: UP007 - the same
+strict_item: Final[codec.Decoder[WireEvent]] = codec.Decoder(STRICT_ITEM)
+strict_items: Final[codec.Decoder[list[WireEvent]]] = codec.Decoder(list[STRICT_ITEM])
+lenient_item: Final[codec.Decoder[WireEvent]] = codec.Decoder(LENIENT_ITEM)
 raw_items: Final[codec.Decoder[list[msgspec.Raw]]] = codec.Decoder(list[msgspec.Raw])
 any_object: Final[codec.Decoder[dict[str, Any]]] = codec.Decoder(dict[str, Any])

@@ -7,10 +7,10 @@ from typing import Final
 from gateway import collector, events, sessions
 from gateway.bodies import EventsAccepted, EventsPartlyAccepted, NewSession, SessionAnswer
 from gateway.routing.route import JSON, NDJSON, Body, Route, json_body
-from schemas.events import PlaybackEvent
+from gateway.wire import LENIENT_ITEM
 
 _EVENTS: Final = Body(
-    content={JSON: PlaybackEvent | list[PlaybackEvent], NDJSON: PlaybackEvent, "text/plain": None},
+    content={JSON: LENIENT_ITEM | list[LENIENT_ITEM], NDJSON: LENIENT_ITEM, "text/plain": None},
     bytes_max="events_body_bytes_max",
 )
 _EVENTS_ANSWERS: Final = {202: EventsAccepted, 207: EventsPartlyAccepted}
