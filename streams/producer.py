@@ -169,8 +169,12 @@ class Publisher:
         if not rows:
             return
         delivery = _Delivery(len(rows), asyncio.get_running_loop().create_future())
-        for key, value in rows:
-            self._enqueue(topic, key, value, {}, None, delivery)
+        try:
+            for key, value in rows:
+                self._enqueue(topic, key, value, {}, None, delivery)
+        except UnavailableError:
+            delivery.done.cancel()  # none was sent yet, and none will be: `not_stored` holds
+            raise
         await self._wait(delivery)
 
     async def publish_raw(
