@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import faust
 
 from agents.analytics.sink import Sink, SinkLimits
 from agents.analytics.store import Store, parse_store_url
 from agents.shell import ShellPorts
+from streams.topics import Topic
 
 
 class AnalyticsAgent:
     """Every event and every decision into ClickHouse, exactly once in effect.
 
     `clickhouse_url` is the writer's: `http(s)://user:password@host:port/database`. The tables are
-    there: migrations run before. Raises ValueError for a URL that is none.
+    there: migrations run before. `topics`: other than the registry's. Raises ValueError for a URL
+    that is none.
     """
 
     name = "analytics"
@@ -25,9 +29,10 @@ class AnalyticsAgent:
         *,
         instance: str = "1",
         limits: SinkLimits | None = None,
+        topics: Iterable[Topic] | None = None,
     ) -> None:
         self._store = Store(parse_store_url(clickhouse_url))
-        self.sink = Sink(ports, self._store, instance=instance, limits=limits)
+        self.sink = Sink(ports, self._store, instance=instance, limits=limits, topics=topics)
 
     async def start(self) -> None:
         """Open the way to ClickHouse; it may be away."""

@@ -1,7 +1,7 @@
 """What becomes of a chunk's records: rows, records set aside, dead letters.
 
-One intake per kind of table. `stored` are the offsets of the chunk that an earlier life of the
-sink has inserted already: they are rows, and no duplicates of themselves.
+One intake per kind of table. `stored` are offsets that an earlier life of the sink has inserted
+already: they are rows again, and no duplicates of themselves.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agents.analytics.chunks import Chunk
-from agents.analytics.decision_rows import DecisionReader, DecisionRow
+from agents.analytics.decision_rows import DecisionReader
 from agents.analytics.event_rows import EventReader, EventRow, seconds
 from agents.analytics.identities import SeenIdentities
 from agents.analytics.summary_rows import SummaryRow
@@ -53,7 +53,7 @@ class Intake(Protocol):
     topic_column: str
 
     async def prepare(self, chunk: Chunk[RawRecord], stored: Collection[int]) -> Prepared:
-        """Every record of the chunk, in one of the three places, or stored already."""
+        """Every record of the chunk, in one of the three places."""
 
 
 class PlainIntake:
@@ -69,9 +69,8 @@ class PlainIntake:
     async def prepare(self, chunk: Chunk[RawRecord], stored: Collection[int]) -> Prepared:
         """Rows, and what cannot be read."""
         prepared = Prepared()
-        for raw, row in _readable(chunk, self._read, prepared):
-            if raw.offset not in stored:
-                prepared.lines.append(encode_line(row.offset, row.columns))
+        for _, row in _readable(chunk, self._read, prepared):
+            prepared.lines.append(encode_line(row.offset, row.columns))
         return prepared
 
 
@@ -88,17 +87,11 @@ class DecisionIntake:
     async def prepare(self, chunk: Chunk[RawRecord], stored: Collection[int]) -> Prepared:
         """Rows; repetitions of what is stored are set aside."""
         prepared = Prepared()
-        fresh: list[tuple[RawRecord, DecisionRow]] = []
-        for raw, row in _readable(chunk, self._reader.read, prepared):
-            if raw.offset not in stored:
-                fresh.append((raw, row))
-        if not fresh:
-            return prepared
-        known = await self._knowledge.known_decisions(
-            chunk.topic, {row.identity for _, row in fresh}
-        )
-        for raw, row in fresh:
-            if row.identity in known:
+        rows = _readable(chunk, self._reader.read, prepared)
+        fresh = {row.identity for raw, row in rows if raw.offset not in stored}
+        known = await self._knowledge.known_decisions(chunk.topic, fresh) if fresh else set()
+        for raw, row in rows:
+            if raw.offset not in stored and row.identity in known:
                 prepared.set_aside.append(_aside("duplicate", chunk.topic, raw, None))
                 continue
             known.add(row.identity)
@@ -137,9 +130,7 @@ class EventIntake:
         hashes: dict[tuple[str, str, int], int] = {}
         for raw, row in rows:
             is_new = seen.add(row.session_id, row.source, row.sequence)
-            if raw.offset in stored:
-                continue
-            if not is_new:
+            if not is_new and raw.offset not in stored:
                 again.append((raw, row))
                 continue
             hashes[_identity(row)] = row.payload_hash

@@ -94,11 +94,9 @@ class Lane:
             last=chunk.last,
             topic_column=self._intake.topic_column,
         )
-        stored = await self._writer.query_stored(place) if self._in_doubt else set[int]()
-        prepared = await self._intake.prepare(chunk, stored)
-        refused = await self._writer.write(
-            place, chunk.token, prepared.lines, in_doubt=self._in_doubt
-        )
+        stored = await self._writer.query_stored(place) if self._in_doubt else None
+        prepared = await self._intake.prepare(chunk, stored or ())
+        refused = await self._writer.write(place, chunk.token, prepared.lines, stored=stored)
         self._in_doubt = bool(stored)
         if prepared.set_aside:
             aside = Place(
@@ -108,7 +106,7 @@ class Lane:
                 first=chunk.first,
                 last=chunk.last,
             )
-            await self._writer.write(aside, f"{chunk.token}#aside", prepared.set_aside)
+            await self._writer.write(aside, f"{chunk.token}#aside", prepared.set_aside, stored=None)
         refused_offsets = {line.offset for line in refused}
         for raw in chunk.records:
             if raw.offset in refused_offsets:

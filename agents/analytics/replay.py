@@ -170,15 +170,16 @@ async def _replay(
     )
     stored = await writer.query_stored(place)
     prepared: Prepared = await intake.prepare(chunk, stored)
+    missing = [line for line in prepared.lines if line.offset not in stored]
     refused = 0
     if not dry_run:
         # The sink's own token may be spent on these rows; what is stored is counted anyway.
         token = f"{chunk.token}#replay"
-        refused = len(await writer.write(place, token, prepared.lines, in_doubt=True))
+        refused = len(await writer.write(place, token, missing, stored=()))
         aside = msgspec.structs.replace(place, table="set_aside_raw", topic_column="topic")
-        await writer.write(aside, f"{token}#aside", prepared.set_aside, in_doubt=True)
+        await writer.write(aside, f"{token}#aside", prepared.set_aside, stored=())
     unreadable = len(prepared.unreadable) + refused
-    added = len(prepared.lines) - refused
+    added = len(missing) - refused
     read = len(chunk.records)
     return ReplayProgress(
         total=0,

@@ -1,15 +1,15 @@
 """One chunk's rows into ClickHouse, exactly once, whatever happens in between.
 
 The same bytes under the same token are sent until they are acknowledged. A token alone can lose
-an insert (ClickHouse may log the token before the rows) and alone can double one (its window rolls
-over), so after any doubt what is stored is counted by offset, and only what is missing is sent.
+an insert (ClickHouse logs the token before the rows), so after any doubt what is stored is looked
+up by offset, and what is missing is sent under a token of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -67,45 +67,47 @@ class ChunkWriter:
         self._on_outage = on_outage
 
     async def write(
-        self, place: Place, token: str, lines: Sequence[Line], *, in_doubt: bool = False
+        self, place: Place, token: str, lines: Sequence[Line], *, stored: Collection[int] | None
     ) -> list[Line]:
         """Returns when every line is stored, but for those returned: they can never be.
 
-        `in_doubt`: an earlier process may have sent this chunk. Raises StopWorkerError where
-        ClickHouse refuses so much that going on would empty the log into dead letters.
+        `stored`: the offsets from `place.first` to one beyond `place.last` that are rows already,
+        where an earlier process may have sent the chunk; None where none has. Raises
+        StopWorkerError where ClickHouse refuses so much that going on would empty the log into
+        dead letters.
         """
-        missing, refused = list(lines), list[Line]()
-        failures = repairs = 0
-        current = token
+        missing, is_rest = _to_send(place, lines, stored or ())
+        is_doubted, refused = stored is not None, list[Line]()
+        failures, repairs = 0, int(is_rest)
         while missing:
-            if in_doubt:
-                missing = await self._missing(place, missing)
-                if len(missing) != len(lines) or repairs:
-                    current = f"{token}#r{repairs}"
-                if not missing:
-                    break
+            current = f"{token}#r{repairs}" if repairs else token
             try:
                 await self._store.insert(place.table, _body(missing), current)
             except StoreUnavailableError as error:
-                in_doubt = True
+                # Sent again under its token, what was stored stays, and what materialized views
+                # did not get for it they get now.
+                is_doubted = True
                 await self._back_off(error, failures)
                 failures += 1
                 continue
             except RowsRefusedError as error:
                 missing, bad = await self._part(place, current, missing, error)
                 refused += bad
-                in_doubt = True
-                continue
-            if not in_doubt:
+                is_doubted = True
+            if not is_doubted:
                 break
-            # Acknowledged after a doubt: the token may have swallowed what was never stored.
+            # The token may have swallowed what was never stored.
+            missing = await self._missing(place, missing)
             repairs += 1
             if repairs > REPAIRS_MAX:
                 raise StopWorkerError(f"{place.table} does not keep what it acknowledges")
         return refused
 
     async def query_stored(self, place: Place) -> set[int]:
-        """The offsets of the chunk that are rows already; waits while ClickHouse is away."""
+        """The offsets of the chunk, and the one after it, that are rows already.
+
+        Waits while ClickHouse is away.
+        """
         attempt = 0
         while True:
             try:
@@ -115,7 +117,7 @@ class ChunkWriter:
                     place.topic,
                     place.partition,
                     place.first,
-                    place.last,
+                    place.last + 1,
                 )
             except StoreUnavailableError as error:
                 await self._back_off(error, attempt)
@@ -155,6 +157,21 @@ class ChunkWriter:
                     raise StopWorkerError(f"{place.table} refuses rows: {error}") from error
         offsets = {line.offset for line in bad}
         return [line for line in lines if line.offset not in offsets], bad
+
+
+def _to_send(
+    place: Place, lines: Sequence[Line], stored: Collection[int]
+) -> tuple[list[Line], bool]:
+    """The lines to send first, and whether they are only the rest of a chunk.
+
+    A chunk that is stored as a whole is sent again under its own token: ClickHouse may have been
+    killed between the rows and its materialized views. Not so where more than the chunk is stored:
+    it was cut otherwise then, and its token is not known.
+    """
+    rest = [line for line in lines if line.offset not in stored]
+    if rest:
+        return rest, len(rest) < len(lines)
+    return ([], True) if place.last + 1 in stored else (list(lines), False)
 
 
 def _body(lines: Sequence[Line]) -> bytes:

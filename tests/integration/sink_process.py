@@ -18,7 +18,7 @@ from streams.broker import Broker
 from streams.clock import system_clock
 from streams.metrics import WorkerMetrics
 from streams.producer import Publisher
-from tests.integration.analytics_stage import STATE_KEY
+from tests.integration.analytics_stage import STAGED, STATE_KEY
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ async def _run(bootstrap: str, namespace: str, url: str, bucket_ms: int) -> None
         state_key=STATE_KEY,
     )
     limits = SinkLimits(chunks=ChunkLimits(bucket_ms=bucket_ms, grace_ms=50))
-    agent = AnalyticsAgent(ports, url, limits=limits)
+    agent = AnalyticsAgent(ports, url, limits=limits, topics=STAGED)
     await agent.start()
     await agent.sink.start()
     await asyncio.Event().wait()

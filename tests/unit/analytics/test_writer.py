@@ -69,38 +69,62 @@ TROUBLES = ("away", "answer is lost", "token survives, rows do not", "half is ke
 
 
 @settings(deadline=None)  # a loaded machine is no counterexample
-@given(st.lists(st.sampled_from(TROUBLES), max_size=6), st.booleans())
+@given(
+    st.lists(st.sampled_from(TROUBLES), max_size=6),
+    st.sets(st.integers(0, 10)) | st.none(),
+    st.booleans(),
+)
 async def test_every_row_is_stored_once_whatever_happens(
-    troubles: list[str], in_doubt: bool
+    troubles: list[str], stored: set[int] | None, knows_token: bool
 ) -> None:
     store = FakeStore(troubles)
-    assert await writer_to(store).write(PLACE, TOKEN, lines(), in_doubt=in_doubt) == []
-    assert sorted(store.rows) == list(range(10))
+    store.rows = sorted(stored or ())
+    if knows_token or (stored and stored >= set(range(10))):
+        store.tokens.append(TOKEN)
+        stored = stored or set()
+    assert await writer_to(store).write(PLACE, TOKEN, lines(), stored=stored) == []
+    assert sorted(store.rows) == sorted({*range(10), *(stored or ())})
 
 
 async def test_without_trouble_nothing_is_asked_and_one_insert_is_sent() -> None:
     store = FakeStore()
-    await writer_to(store).write(PLACE, TOKEN, lines())
+    await writer_to(store).write(PLACE, TOKEN, lines(), stored=None)
     assert store.tokens == [TOKEN]
 
 
 async def test_what_an_earlier_life_inserted_is_not_sent_again() -> None:
     store = FakeStore()
-    await writer_to(store).write(PLACE, TOKEN, lines())
-    await writer_to(store).write(PLACE, TOKEN, lines(), in_doubt=True)
-    assert store.tokens == [TOKEN]
+    store.rows = [0, 1, 2]
+    await writer_to(store).write(PLACE, TOKEN, lines(), stored={0, 1, 2})
+    assert sorted(store.rows) == list(range(10))
+    assert store.tokens == [f"{TOKEN}#r1"]
+
+
+async def test_a_whole_chunk_is_sent_again_for_the_sake_of_materialized_views() -> None:
+    """ClickHouse may have been killed between the rows and its views: the token heals them."""
+    store = FakeStore()
+    await writer_to(store).write(PLACE, TOKEN, lines(), stored=None)
+    await writer_to(store).write(PLACE, TOKEN, lines(), stored=set(range(10)))
+    assert store.tokens == [TOKEN, TOKEN]
+    assert sorted(store.rows) == list(range(10))
+
+
+async def test_a_chunk_that_was_cut_otherwise_is_not_sent_again() -> None:
+    store = FakeStore()
+    await writer_to(store).write(PLACE, TOKEN, lines(), stored=set(range(11)))
+    assert store.tokens == []
 
 
 async def test_a_token_that_lies_is_not_believed() -> None:
     store = FakeStore()
     store.tokens.append(TOKEN)  # of a life that was killed between token and rows
-    await writer_to(store).write(PLACE, TOKEN, lines(), in_doubt=True)
+    await writer_to(store).write(PLACE, TOKEN, lines(), stored=set())
     assert sorted(store.rows) == list(range(10))
 
 
 async def test_rows_that_cannot_be_read_are_found_and_the_rest_is_stored() -> None:
     store = FakeStore(poison={3, 8})
-    refused = await writer_to(store).write(PLACE, TOKEN, lines())
+    refused = await writer_to(store).write(PLACE, TOKEN, lines(), stored=None)
     assert sorted(line.offset for line in refused) == [3, 8]
     assert sorted(store.rows) == [0, 1, 2, 4, 5, 6, 7, 9]
 
@@ -109,4 +133,4 @@ async def test_a_table_that_refuses_everything_stops_the_worker() -> None:
     count = 4 * REFUSED_ROWS_MAX
     store = FakeStore(poison=set(range(count)))
     with pytest.raises(StopWorkerError):
-        await writer_to(store).write(PLACE, TOKEN, lines(count))
+        await writer_to(store).write(PLACE, TOKEN, lines(count), stored=None)
