@@ -18,6 +18,7 @@ from schemas.envelope import Enrollment, Request
 from schemas.events import PlaybackEvent
 from schemas.folds import SessionFold
 from schemas.licenses import LicenseDecision, WrappedKey
+from schemas.operations import HandledLetter
 from schemas.recommendations import Recommendations
 from schemas.sessions import Lease, Session, SessionControl
 from schemas.steering import SteeringDecision
@@ -379,6 +380,18 @@ GATEWAY_LEDGER: Final = Topic(
     is_recorded=True,
     has_dead_letters=True,
 )
+DEAD_LETTERS_HANDLED: Final = Topic(
+    name="dead.letters.handled.v1",
+    carries="dead letters that an operator drove back or gave up; kept longer than the letters",
+    key="letter_topic:letter_offset",
+    value=HandledLetter,
+    family=Family.SINGLE,
+    writer="operator",
+    readers=("operator", "analytics"),
+    retention_ms=31 * _DAY_MS,
+    is_authenticated=True,
+    is_recorded=True,
+)
 
 TOPICS: Final[tuple[Topic, ...]] = (
     PLAYBACK_EVENTS,
@@ -406,6 +419,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     SIGNING_KEYS,
     GATEWAY_REPLIES,
     GATEWAY_LEDGER,
+    DEAD_LETTERS_HANDLED,
 )
 
 BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}

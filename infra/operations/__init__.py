@@ -1,0 +1,1 @@
+"""What operators do beyond one call: status, diagnosis, dead letters, households, ingest."""

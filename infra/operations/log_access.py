@@ -1,0 +1,81 @@
+"""The log as operators reach it: no stack trace where no broker answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final, TypeVar
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from infra.deployment import Deployment
+from infra.keys.folder import KeyFolder
+from infra.workers import WORKER_NAMES
+from schemas.errors import PlayheadError
+from streams.broker import Broker
+from streams.clock import system_clock
+from streams.topics import Topic
+from streams.view import View
+
+T = TypeVar("T")
+
+SINK_GROUP: Final = "analytics.sink"
+"""`agents.analytics.sink.GROUP`, without importing the agent; a test holds both together."""
+CONSUMER_GROUPS: Final = (*(name for name in WORKER_NAMES if name != "analytics"), SINK_GROUP)
+
+
+class LogUnreachableError(PlayheadError):
+    """No broker answers, or it refuses; the message says what to look at."""
+
+
+@contextmanager
+def saying_why(broker: Broker) -> Iterator[None]:
+    """One clear line instead of the Kafka client's own errors and logs."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        yield
+    except KafkaError as error:
+        raise LogUnreachableError(
+            f"Kafka at {broker.bootstrap} does not do it ({type(error).__name__}):"
+            " `playhead doctor` says what is wrong"
+        ) from error
+
+
+@asynccontextmanager
+async def reading(
+    broker: Broker, *, fetch_bytes_max: int = 1 << 20
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer without a group; it moves nobody's offsets."""
+    with saying_why(broker):
+        consumer = AIOKafkaConsumer(
+            **broker.client_options(),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=200,
+            max_partition_fetch_bytes=fetch_bytes_max,
+        )
+        try:
+            await consumer.start()
+            yield consumer
+        finally:
+            await consumer.stop()
+
+
+async def read_newest(deployment: Deployment, topic: Topic) -> dict[str, T]:
+    """The newest value of every key of a topic, as of now; MACs are checked where it has them."""
+    broker = deployment.broker()
+    view: View[T] = View(
+        broker,
+        topic,
+        clock=system_clock,
+        state_key=KeyFolder(deployment.keys).state_key() if topic.is_authenticated else None,
+    )
+    with saying_why(broker):
+        try:
+            await view.start()
+        finally:
+            await view.stop()
+    return dict(view.items())
