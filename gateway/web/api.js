@@ -1,6 +1,7 @@
 /** The gateway's API as a signed-in viewer uses it. Tokens are kept for this tab alone. */
 
 const STORED_AS = "playhead.refresh";
+const TRIES_MAX = 4;
 
 /** What the gateway refused, in its own words (RFC 9457). */
 export class ProblemError extends Error {
@@ -102,19 +103,35 @@ export class Api {
   }
 }
 
-/** One request; raises ProblemError for what was refused, TypeError where nobody answers. */
-export async function send(method, path, body, { bearer = null, keepalive = false } = {}) {
+/**
+ * One request; raises ProblemError for what was refused, TypeError where nobody answers. What only
+ * reads is asked again as long as the gateway is busy.
+ */
+export async function send(method, path, body, options = {}) {
+  for (let tries = 1; ; tries += 1) {
+    const answer = await ask(method, path, body, options);
+    if (answer.status === 204) return null;
+    const isBusy = answer.status === 503 || answer.status === 429;
+    if (isBusy && method === "GET" && tries < TRIES_MAX) {
+      await pause(1000 * Number(answer.headers.get("Retry-After") ?? 1));
+      continue;
+    }
+    const read = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new ProblemError(answer.status, read);
+    return read;
+  }
+}
+
+function ask(method, path, body, { bearer = null, keepalive = false }) {
   const headers = {};
   if (bearer !== null) headers.Authorization = `Bearer ${bearer}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const answer = await fetch(path, {
+  return fetch(path, {
     method,
     headers,
     keepalive,
     body: body === undefined ? undefined : JSON.stringify(body),
   });
-  if (answer.status === 204) return null;
-  const read = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new ProblemError(answer.status, read);
-  return read;
 }
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -14,7 +14,7 @@ export function figures(labels) {
     return element("div", { class: `figure ${name}` }, element("dt", {}, label), values[name]);
   });
   return {
-    node: element("dl", { class: "figures" }, shown),
+    node: element("dl", { class: "figures", data: { count: shown.length } }, shown),
     set(told) {
       for (const [name, text] of Object.entries(told)) write(values[name], text);
     },

@@ -1,0 +1,53 @@
+"""What a profile watches changes what it is offered, and nobody else's page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.asking import until
+from tests.e2e.player_page import PlayerPage
+from tests.e2e.stack import RunningStack
+from tests.e2e.viewers import make_viewer, rows_of, signed_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+
+async def test_watching_changes_the_profiles_rows_and_no_other_profiles(
+    page: PlayerPage, stack: RunningStack
+) -> None:
+    viewer = await make_viewer(stack, profiles=("Ada", "Ben"))
+    async with signed_in(stack, viewer) as client:
+        before = await rows_of(client, viewer.profiles["Ada"])
+        assert "continue-watching" not in before
+        await page.sign_in(viewer, "Ada")
+        await page.play("northern-drift")
+        await page.until_playhead(13)
+        await page.stop()
+
+        async def begun() -> list[dict[str, Any]]:
+            rows = await rows_of(client, viewer.profiles["Ada"])
+            return rows.get("continue-watching", [])
+
+        (item,) = await until(begun, "the title stands in continue watching")
+        assert item["content_id"] == "northern-drift"
+        assert item["reason"].startswith("You stopped at 0:1")
+        assert "continue-watching" not in await rows_of(client, viewer.profiles["Ben"])
+
+
+async def test_what_was_watched_to_the_end_is_not_offered_again(
+    page: PlayerPage, stack: RunningStack
+) -> None:
+    viewer = await make_viewer(stack)
+    await page.sign_in(viewer, "Ada")
+    await page.play("blue-hour")
+    assert await page.message() == "The end."
+    async with signed_in(stack, viewer) as client:
+
+        async def is_gone() -> bool:
+            rows = await rows_of(client, viewer.profiles["Ada"])
+            offered = {item["content_id"] for items in rows.values() for item in items}
+            return offered == {"northern-drift"}
+
+        await until(is_gone, "the title is offered no more")
