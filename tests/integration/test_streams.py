@@ -14,6 +14,7 @@ from schemas.envelope import Enrollment, Refused, Request
 from schemas.errors import InvalidMessageError
 from schemas.recommendations import GetResumePoint, ResumePoint
 from schemas.secrets import SecretBytes
+from schemas.sessions import SessionControl
 from schemas.steering import SteeringDecision
 from streams.admin import apply_topics
 from streams.broker import Broker
@@ -75,7 +76,9 @@ async def test_a_record_without_its_mac_is_not_taken(broker: Broker, publisher: 
     await apply_topics(broker, topics=[SESSION_CONTROL])
     forged = b'{"type":"session_control","session_id":"s","is_refused":true,"reason":"","at_ms":1}'
     await publisher.publish_raw(SESSION_CONTROL.name, b"s", forged, {}, 0)
-    view = View(broker, SESSION_CONTROL, clock=system_clock, state_key=SecretBytes(b"k" * 32))
+    view: View[SessionControl] = View(
+        broker, SESSION_CONTROL, clock=system_clock, state_key=SecretBytes(b"k" * 32)
+    )
     await view.start()
     await view.stop()
     assert len(view) == 0
@@ -138,7 +141,7 @@ QUESTION = GetResumePoint(profile_id="p", content_id="c")
 
 async def test_an_answer_comes_back_sealed(stage: Stage) -> None:
     await stage.start()
-    answer = await stage.asker.ask(RECOMMENDATION_REQUESTS, "p", QUESTION, ResumePoint)
+    answer: ResumePoint = await stage.asker.ask(RECOMMENDATION_REQUESTS, "p", QUESTION, ResumePoint)
     assert answer == ResumePoint(playhead_ms=7)
 
 
