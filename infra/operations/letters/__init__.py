@@ -1,0 +1,1 @@
+"""Dead letters: read, driven back to where they came from, or given up."""

@@ -1,0 +1,76 @@
+"""Drives dead letters back or gives them up, and records either."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from infra.deployment import Deployment
+from infra.keys.folder import KeyFolder
+from infra.operations.letters.box import handled_key
+from infra.operations.letters.letter import Letter
+from infra.operations.letters.redrive import headers_back
+from infra.operations.log_access import saying_why
+from schemas.operations import HandledLetter
+from streams.clock import Clock
+from streams.producer import Publisher
+from streams.topics import DEAD_LETTERS_HANDLED
+
+
+class LetterDesk:
+    """Handles letters; what it did is acknowledged before it says so."""
+
+    def __init__(self, publisher: Publisher, *, clock: Clock, by: str) -> None:
+        self._publisher = publisher
+        self._clock = clock
+        self._by = by
+
+    async def redrive(self, letter: Letter) -> None:
+        """Append the record to its topic as it was, then record that.
+
+        Between the two a kill leaves the letter listed: driven back again, it keeps its identity.
+        """
+        await self._publisher.publish_raw(
+            letter.source_topic,
+            letter.key,
+            letter.value,
+            headers_back(letter),
+            letter.source_partition,
+        )
+        await self._record(letter, "redriven")
+
+    async def drop(self, letter: Letter) -> None:
+        """Record that nobody wants it; the letter stays in its topic until it is too old."""
+        await self._record(letter, "dropped")
+
+    async def _record(self, letter: Letter, outcome: Literal["redriven", "dropped"]) -> None:
+        handled = HandledLetter(
+            letter_topic=letter.letter_topic,
+            letter_offset=letter.offset,
+            source_topic=letter.source_topic,
+            source_partition=letter.source_partition,
+            source_offset=letter.source_offset,
+            outcome=outcome,
+            reason=letter.reason,
+            by=self._by,
+            at_ms=self._clock(),
+        )
+        await self._publisher.publish(DEAD_LETTERS_HANDLED, handled_key(letter), handled)
+
+
+@asynccontextmanager
+async def open_letter_desk(deployment: Deployment, clock: Clock) -> AsyncIterator[LetterDesk]:
+    """Connect as the operator who runs the command."""
+    publisher = Publisher(
+        deployment.broker(),
+        client_id="playhead-operator",
+        state_key=KeyFolder(deployment.keys).state_key(),
+    )
+    with saying_why(deployment.broker()):
+        await publisher.start()
+        try:
+            yield LetterDesk(publisher, clock=clock, by=getpass.getuser())
+        finally:
+            await publisher.stop()
