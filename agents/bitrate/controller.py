@@ -52,6 +52,9 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     samples: tuple[Sample, ...] = ()
     """Newest last; twice what the estimate spans, so that its past errors are known."""
     transfer_at_ms: int | None = None
+    first_estimate_kbps: int | None = None
+    is_estimate_measured: bool = False
+    """A player starts with an estimate out of the air (hls.js: 500): only a changed one counts."""
     buffer_length_ms: int | None = None
     buffer_at_ms: int = 0
     is_paused: bool = False
@@ -160,7 +163,11 @@ def _observe_throughput(state: SessionState, seen: Observation) -> SessionState:
             samples=_add_sample(samples, seen, seen.transfer_kbps),
             transfer_at_ms=seen.at_ms,
         )
-    if seen.estimate_kbps is None or (
+    if seen.estimate_kbps is None or _is_guess(state, seen.estimate_kbps):
+        first_kbps = state.first_estimate_kbps or seen.estimate_kbps
+        return msgspec.structs.replace(state, first_estimate_kbps=first_kbps)
+    state = msgspec.structs.replace(state, is_estimate_measured=True)
+    if (
         state.transfer_at_ms is not None
         and seen.at_ms - state.transfer_at_ms <= TRANSFER_AGE_MS_MAX
     ):
@@ -168,6 +175,10 @@ def _observe_throughput(state: SessionState, seen: Observation) -> SessionState:
     return msgspec.structs.replace(
         state, samples=_add_sample(state.samples, seen, seen.estimate_kbps)
     )
+
+
+def _is_guess(state: SessionState, estimate_kbps: int) -> bool:
+    return not state.is_estimate_measured and state.first_estimate_kbps in {None, estimate_kbps}
 
 
 def _add_sample(samples: tuple[Sample, ...], seen: Observation, kbps: int) -> tuple[Sample, ...]:

@@ -41,6 +41,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cdn: str
     at_ms: int
     is_error: bool
+    is_unanswered: bool = False
+    """An error without any status: the CDN is gone, or the player gave the request up itself."""
     throughput_kbps: int | None = None
     latency_ms: int | None = None
 
@@ -69,6 +71,7 @@ def outcome_of(
                 cdn=cdn,
                 at_ms=at_ms,
                 is_error=is_error,
+                is_unanswered=event.status == _NO_ANSWER,
                 throughput_kbps=None if is_error else _throughput_kbps(event),
                 latency_ms=None if is_error else event.latency_ms,
             )

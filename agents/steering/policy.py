@@ -35,6 +35,9 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     from_ms: int
     requests: int = 0
     errors: int = 0
+    """Those below among them."""
+    unanswered: int = 0
+    """Forgiven by the next good answer: players give requests up at a seek or after an error."""
     throughput_sum_kbps: int = 0
     throughput_count: int = 0
     latency_sum_ms: int = 0
@@ -80,8 +83,9 @@ def observe(state: SteeringState, outcome: Outcome) -> SteeringState:
     if cdn is None:
         return state
     from_ms = outcome.at_ms - outcome.at_ms % BUCKET_MS
-    kept = [bucket for bucket in cdn.buckets if bucket.from_ms != from_ms]
-    bucket = next((b for b in cdn.buckets if b.from_ms == from_ms), Bucket(from_ms=from_ms))
+    earlier = cdn.buckets if outcome.is_error else tuple(_forgiven(b) for b in cdn.buckets)
+    kept = [bucket for bucket in earlier if bucket.from_ms != from_ms]
+    bucket = next((b for b in earlier if b.from_ms == from_ms), Bucket(from_ms=from_ms))
     kept.append(_add(bucket, outcome))
     kept.sort(key=lambda bucket: bucket.from_ms)
     newest_ms = kept[-1].from_ms
@@ -170,12 +174,24 @@ def _health(name: str, cdn: CdnState, now_ms: int) -> CdnHealth:
     )
 
 
+def _forgiven(bucket: Bucket) -> Bucket:
+    if not bucket.unanswered:
+        return bucket
+    return msgspec.structs.replace(
+        bucket,
+        requests=bucket.requests - bucket.unanswered,
+        errors=bucket.errors - bucket.unanswered,
+        unanswered=0,
+    )
+
+
 def _add(bucket: Bucket, outcome: Outcome) -> Bucket:
     throughput_kbps, latency_ms = outcome.throughput_kbps, outcome.latency_ms
     return Bucket(
         from_ms=bucket.from_ms,
         requests=bucket.requests + 1,
         errors=bucket.errors + outcome.is_error,
+        unanswered=bucket.unanswered + outcome.is_unanswered,
         throughput_sum_kbps=bucket.throughput_sum_kbps + (throughput_kbps or 0),
         throughput_count=bucket.throughput_count + (throughput_kbps is not None),
         latency_sum_ms=bucket.latency_sum_ms + (latency_ms or 0),

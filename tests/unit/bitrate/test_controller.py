@@ -118,6 +118,18 @@ def test_measured_transfers_replace_what_the_player_guesses() -> None:
     assert [sample.kbps for sample in state.samples] == [9000]
 
 
+def test_an_estimate_that_never_changed_is_no_signal() -> None:
+    """hls.js reports 500 kbps until it has measured something."""
+    estimates = [500, 500, 500, 1700, 5000, 9000, 9000, 9000, 9000, 9000]
+    state = SessionState()
+    for n, estimate_kbps in enumerate(estimates):
+        seen = msgspec.structs.replace(transfer(n, 0), transfer_kbps=None)
+        state, choices = run([msgspec.structs.replace(seen, estimate_kbps=estimate_kbps)], state)
+        if n < 4:
+            assert choices == []
+    assert state.ceiling_kbps == LADDER.ceilings_kbps[-1]
+
+
 def test_an_empty_buffer_that_starved_holds_the_ceiling_down() -> None:
     state, _ = run(transfer(n, 6500) for n in range(8))
     assert state.ceiling_kbps == LADDER.ceilings_kbps[-1]

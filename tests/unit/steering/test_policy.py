@@ -58,6 +58,18 @@ def test_a_few_errors_among_many_requests_move_nobody() -> None:
     assert decide(state, NOW_MS + 10)[1] is None
 
 
+def test_requests_that_a_player_gave_up_are_forgiven_by_the_next_answer() -> None:
+    state = started()
+    gone = Outcome(cdn="alpha", at_ms=NOW_MS, is_error=True, is_unanswered=True)
+    for _ in range(5):
+        state = observe(state, gone)
+    dead, decision = decide(state, NOW_MS + 10)
+    assert decision is not None
+    assert dead.order[-1] == "alpha"
+    alive = fetch(state, "alpha", NOW_MS, good=1)
+    assert decide(alive, NOW_MS + 10)[1] is None
+
+
 def test_old_errors_do_not_count() -> None:
     state = fetch(started(), "alpha", NOW_MS, bad=5)
     assert decide(state, NOW_MS + WINDOW_MS + 1_000)[1] is None
