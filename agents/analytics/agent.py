@@ -40,6 +40,7 @@ class AnalyticsAgent:
 
     def attach(self, app: faust.App) -> None:
         """Let the app start the sink, stop it, and fall with it."""
+        app.producer_only = True  # the sink reads the log itself; Faust fails with nothing to read
         app.add_dependency(self.sink)
 
     async def stop(self) -> None:
