@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -18,68 +18,96 @@ PREFIX = "PLAYHEAD_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
-def _setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
-    """A field whose meaning is printed by `playhead settings`."""
-    _MEANINGS.append((meaning, secret))
-    return msgspec.field(default=default)
-
-
-_MEANINGS: list[tuple[str, bool]] = []
-
-
 class SettingsError(Exception):
     """A setting is unknown or out of range; the message is one line that says what to do."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The resolved settings of one deployment."""
+    """The resolved settings of one deployment; each says what it means."""
 
-    home: str = _setting(".playhead", "everything that is kept on disk")
-    namespace: Annotated[str, Meta(pattern=r"^[a-z0-9_-]{0,32}$")] = _setting(
-        "", "prefix of topics, consumer groups and the database"
-    )
-    gateway_host: str = _setting("127.0.0.1", "where the gateway listens")
-    gateway_port: Port = _setting(8080, "the gateway's port; 0: any free one")
-    public_url: str = _setting("", "what players are told; empty: derived from host and port")
-    kafka: str = _setting("", "bootstrap servers; empty: start the embedded broker")
-    kafka_port: Port = _setting(9092, "port of the embedded broker")
-    kafka_fsync: bool = _setting(False, "1: the embedded broker flushes before it acknowledges")
-    kafka_replication: Annotated[int, Meta(ge=1, le=7)] = _setting(
-        1, "replicas of each topic on an outside cluster"
-    )
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = _setting(
-        "PLAINTEXT", "how clients talk to an outside broker"
-    )
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = _setting(
-        "PLAIN", "SASL mechanism of an outside broker"
-    )
-    kafka_username: str = _setting("", "SASL user of an outside broker")
-    kafka_password: str = _setting("", "SASL password of an outside broker", secret=True)
-    kafka_ca_file: str = _setting("", "certificate authority of an outside broker's TLS")
-    clickhouse: str = _setting(
-        "", "http(s)://user:password@host:port/database; empty: the embedded engine", secret=True
-    )
-    clickhouse_port: Port = _setting(8123, "port of the embedded engine")
-    cdn_urls: str = _setting(
-        "http://127.0.0.1:8081,http://localhost:8082",
-        "the CDN edges, by comma; each may be name=url; two host names, because Shaka Player "
-        "fails over by host name without port",
-    )
-    storage: str = _setting("", "where titles are stored (file:// or s3://); empty: under home")
-    region_database: str = _setting("", "MaxMind-format database")
-    loopback_region: Annotated[str, Meta(pattern=r"^[A-Z]{2}$")] = _setting(
-        "DE", "region of loopback addresses"
-    )
-    oidc_issuers: str = _setting(
-        "", "JSON list of outside identity providers: issuer, audience, jwks (file or URL)"
-    )
-    key_provider: Literal["file"] = _setting("file", "who wraps content keys")
-    trial_days: Annotated[int, Meta(ge=0, le=365)] = _setting(
-        0, "how long a plan chosen at sign-up may be tried; 0: billing decides first"
-    )
-    demo: bool = _setting(True, "make demo titles and a demo account at the first start")
-    log_format: Literal["text", "json"] = _setting("text", "how log lines look")
-    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "least log level")
+    home: Annotated[str, Meta(description="everything that is kept on disk")] = ".playhead"
+    namespace: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9_-]{0,32}$",
+            description="prefix of topics, consumer groups and the database",
+        ),
+    ] = ""
+    gateway_host: Annotated[str, Meta(description="where the gateway listens")] = "127.0.0.1"
+    gateway_port: Annotated[Port, Meta(description="the gateway's port; 0: any free one")] = 8080
+    public_url: Annotated[
+        str, Meta(description="what players are told; empty: derived from host and port")
+    ] = ""
+    kafka: Annotated[
+        str, Meta(description="bootstrap servers; empty: start the embedded broker")
+    ] = ""
+    kafka_port: Annotated[Port, Meta(description="port of the embedded broker")] = 9092
+    kafka_fsync: Annotated[
+        bool, Meta(description="1: the embedded broker flushes before it acknowledges")
+    ] = False
+    kafka_replication: Annotated[
+        int, Meta(ge=1, le=7, description="replicas of each topic on an outside cluster")
+    ] = 1
+    kafka_security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+        Meta(description="how clients talk to an outside broker"),
+    ] = "PLAINTEXT"
+    kafka_sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
+        Meta(description="SASL mechanism of an outside broker"),
+    ] = "PLAIN"
+    kafka_username: Annotated[str, Meta(description="SASL user of an outside broker")] = ""
+    kafka_password: Annotated[
+        str, Meta(description="SASL password of an outside broker", extra={"secret": True})
+    ] = ""
+    kafka_ca_file: Annotated[
+        str, Meta(description="certificate authority of an outside broker's TLS")
+    ] = ""
+    clickhouse: Annotated[
+        str,
+        Meta(
+            description="http(s)://user:password@host:port/database; empty: the embedded engine",
+            extra={"secret": True},
+        ),
+    ] = ""
+    clickhouse_port: Annotated[Port, Meta(description="port of the embedded engine")] = 8123
+    cdn_urls: Annotated[
+        str,
+        Meta(
+            description="the CDN edges, by comma, each a URL or name=URL; give each a host name of "
+            "its own, because Shaka Player fails over by host name without port"
+        ),
+    ] = "http://127.0.0.1:8081,http://localhost:8082"
+    storage: Annotated[
+        str, Meta(description="where titles are stored (file:// or s3://); empty: under home")
+    ] = ""
+    region_database: Annotated[str, Meta(description="MaxMind-format database")] = ""
+    loopback_region: Annotated[
+        str, Meta(pattern=r"^[A-Z]{2}$", description="region of loopback addresses")
+    ] = "DE"
+    oidc_issuers: Annotated[
+        str,
+        Meta(
+            description="JSON list of outside identity providers: issuer, audience, "
+            "jwks (file or URL)"
+        ),
+    ] = ""
+    key_provider: Annotated[Literal["file"], Meta(description="who wraps content keys")] = "file"
+    trial_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=365,
+            description="how long a plan chosen at sign-up may be tried; 0: billing decides first",
+        ),
+    ] = 0
+    demo: Annotated[
+        bool, Meta(description="make demo titles and a demo account at the first start")
+    ] = True
+    log_format: Annotated[Literal["text", "json"], Meta(description="how log lines look")] = "text"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="least log level")
+    ] = "info"
 
     def __repr__(self) -> str:
         return "Settings(***)"
@@ -122,12 +150,25 @@ def explain_settings(
     return [
         ExplainedSetting(
             name=PREFIX + name.upper(),
-            value="***" if secret and getattr(settings, name) else str(getattr(settings, name)),
+            value=_shown(getattr(settings, name), meta),
             origin=given[name][1] if name in given else "default",
-            meaning=meaning,
+            meaning=meta.description or "",
         )
-        for name, (meaning, secret) in zip(Settings.__struct_fields__, _MEANINGS, strict=True)
+        for name, meta in _metas().items()
     ]
+
+
+def _metas() -> dict[str, Meta]:
+    """What each setting's type says of it, in order."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return {
+        name: next(m for m in reversed(hints[name].__metadata__) if m.description)
+        for name in Settings.__struct_fields__
+    }
+
+
+def _shown(value: object, meta: Meta) -> str:
+    return "***" if value and (meta.extra or {}).get("secret") else str(value)
 
 
 _Origin = Literal["environment", ".env"]
