@@ -195,6 +195,8 @@ class QueryAnswer:
         headers["X-ClickHouse-Exception-Tag"] = tag
         if self._encoding:
             headers["Content-Encoding"] = self._encoding
+        if web_request.method == "HEAD":
+            return web.Response(headers=headers)
         response = web.StreamResponse(headers=headers)
         response.enable_chunked_encoding()
         await response.prepare(web_request)

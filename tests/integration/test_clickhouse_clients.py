@@ -344,6 +344,17 @@ async def test_a_request_without_a_database_looks_in_the_projects(
     assert (await engine.ask("SELECT currentDatabase()")).text == "playhead\n"
 
 
+@pytest.mark.parametrize("rows", [1, 3_000_000])
+async def test_head_has_no_body_however_long_the_result(
+    engine: RunningClickHouse, http: aiohttp.ClientSession, rows: int
+) -> None:
+    query = {"query": f"SELECT number FROM numbers({rows})"}
+    async with http.head(engine.url, params=query) as response:
+        assert (response.status, await response.read()) == (200, b"")
+    async with http.get(engine.url, params={"query": "SELECT 1"}) as response:
+        assert await response.text() == "1\n"
+
+
 async def test_ping_and_health(engine: RunningClickHouse) -> None:
     async with aiohttp.ClientSession() as http:
         for path in ("ping", "health", "replicas_status"):
