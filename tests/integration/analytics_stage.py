@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,9 @@ def a_session_id(at_ms: int | None = None) -> str:
 class Stage:
     """Broker and engine, each test under its own namespace and database."""
 
-    def __init__(self, broker: Broker, engine: RunningClickHouse) -> None:
+    def __init__(self, broker: Broker, engine: RunningClickHouse, topics: Sequence[Topic]) -> None:
         self.broker = broker
+        self.topics = topics
         self.engine = engine
         self.publisher = Publisher(
             broker, client_id="test", state_key=STATE_KEY, delivery_timeout_ms=60_000
@@ -76,7 +77,7 @@ class Stage:
         return writer_url(engine.host, engine.port, engine.writer_password, self.broker.namespace)
 
     async def start(self) -> None:
-        await apply_topics(self.broker, topics=STAGED)
+        await apply_topics(self.broker, topics=self.topics)
         await self.publisher.start()
         await asyncio.to_thread(self._migrate)
         self.store = Store(parse_store_url(self.url))
@@ -107,7 +108,7 @@ class Stage:
     async def sinking(
         self, limits: SinkLimits = QUICK, topics: Iterable[Topic] | None = None
     ) -> AsyncIterator[Sink]:
-        sink = Sink(self.ports(), self.store, limits=limits, topics=topics or STAGED)
+        sink = Sink(self.ports(), self.store, limits=limits, topics=topics or self.topics)
         await sink.start()
         try:
             yield sink
@@ -155,8 +156,10 @@ async def eventually(condition: Callable[[], Awaitable[bool]], timeout_s: float)
 
 
 @asynccontextmanager
-async def a_stage(broker: Broker, engine: RunningClickHouse) -> AsyncIterator[Stage]:
-    stage = Stage(broker, engine)
+async def a_stage(
+    broker: Broker, engine: RunningClickHouse, topics: Sequence[Topic] = STAGED
+) -> AsyncIterator[Stage]:
+    stage = Stage(broker, engine, topics)
     await stage.start()
     try:
         yield stage
