@@ -31,9 +31,9 @@ async def read_lags(broker: Broker, groups: Iterable[str], now_ms: int) -> list[
     """The lag of each group on each topic that it has committed on."""
     admin = AIOKafkaAdminClient(**broker.client_options())
     consumer = AIOKafkaConsumer(**broker.client_options(), group_id=None)
-    await admin.start()
-    await consumer.start()
     try:
+        await admin.start()
+        await consumer.start()
         lags: list[GroupLag] = []
         for group in groups:
             committed = await admin.list_consumer_group_offsets(broker.physical(group))

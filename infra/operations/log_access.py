@@ -38,8 +38,7 @@ def saying_why(broker: Broker) -> Iterator[None]:
         yield
     except KafkaError as error:
         raise LogUnreachableError(
-            f"Kafka at {broker.bootstrap} does not do it ({type(error).__name__}):"
-            " `playhead doctor` says what is wrong"
+            f"no Kafka broker answers at {broker.bootstrap} as it should ({type(error).__name__})"
         ) from error
 
 

@@ -1,0 +1,55 @@
+"""ClickHouse: answers, and has every migration."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from infra.clickhouse.client import open_client, parse_url
+from infra.clickhouse.launch import without_password
+from infra.clickhouse.migrate import MigrationStatus, status
+from infra.deployment import Deployment
+from infra.operations.doctor.finding import Finding, bad, good
+
+
+async def check_clickhouse(deployment: Deployment, _: int) -> list[Finding]:
+    """One query as the writer, and the ledger of migrations."""
+    try:
+        url = deployment.clickhouse_url()
+    except (FileNotFoundError, LookupError):
+        return [bad("clickhouse", "no password of its writer here", "`make run` makes one")]
+    where = without_password(url)
+    try:
+        version, migrations = await asyncio.to_thread(_ask, url)
+    except ClickHouseError as error:
+        says = f"{where} does not answer: {str(error).strip().splitlines()[0][:200]}"
+        return [bad("clickhouse", says, "`playhead status`: does it run? are URL and user right?")]
+    return [good("clickhouse", f"{version} at {where}"), judge_migrations(migrations)]
+
+
+def judge_migrations(migrations: Iterable[MigrationStatus]) -> Finding:
+    """Pending ones are applied by a command; changed ones need a person."""
+    steps = list(migrations)
+    changed = [f"{step.version:04} {step.name}" for step in steps if step.state == "changed"]
+    if changed:
+        mend = "restore the file as it was applied, and write a new migration for the change"
+        return bad("migrations", f"changed after they were applied: {', '.join(changed)}", mend)
+    pending = [step for step in steps if step.state == "pending"]
+    if pending:
+        return bad("migrations", f"{len(pending)} pending", "playhead migrate up")
+    unknown = [step for step in steps if step.state == "unknown"]
+    if unknown:
+        says = f"{len(unknown)} applied by a newer version of this program"
+        return bad("migrations", says, "run that version, or take them back with it")
+    return good("migrations", f"{len(steps)} applied")
+
+
+def _ask(url: str) -> tuple[str, list[MigrationStatus]]:
+    address = parse_url(url)
+    client = open_client(address, with_database=False)
+    try:
+        return str(client.server_version), status(client, address.database)
+    finally:
+        client.close()
