@@ -1,9 +1,9 @@
 """RobustMPC (Yin et al., "A Control-Theoretic Approach for Dynamic Adaptive Video Streaming over
 HTTP", SIGCOMM 2015): a lower bound of the throughput, and the best plan over the next segments.
 
-Plans have one rung for the next segment and one for all after it, which keeps a decision at some
-ten microseconds. What is left in the buffer at the horizon has a value, else every plan would end
-with it empty; on public traces that is worth more than free plans are.
+Plans have one rung for the next segment and one for all after it, which keeps a decision at a
+tenth of a millisecond. What is left in the buffer at the horizon has a value, else every plan
+would end with it empty; on public traces that is worth more than free plans are.
 """
 
 from __future__ import annotations

@@ -172,7 +172,8 @@ async def test_each_watch_changes_the_rows_and_a_restart_forgets_nothing(house: 
         assert await viewer.rows() == before
         assert await viewer.resume_ms("b") == 31_000
     await updates.stop()
-    assert len(await house.records(RECOMMENDATIONS_SERVED)) == 4
+    # A request whose acknowledgment the restart overtook is in time still, and answered again.
+    assert len(await house.records(RECOMMENDATIONS_SERVED)) >= 4
     assert house.halted == []
 
 
