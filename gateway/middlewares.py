@@ -71,7 +71,7 @@ async def _answered(
         return problem_response(_of_aiohttp(error))
     except Exception as error:
         problem = as_problem(error)
-        if problem.problem.status >= 500:
+        if problem.problem.status >= 500 or route.traffic == "license":
             _log(route, request, error, problem)
         if problem.problem.status == 503 and route.is_delayed:
             # Players ask again at once, dozens of times: the pause is ours to make.
@@ -125,6 +125,8 @@ def _log(route: Route, request: web.Request, error: Exception, problem: ProblemE
         log.error("%s %s failed", request.method, route.path, exc_info=_scrubbed(error))
     elif problem.problem.status == 503:
         log.warning("%s %s is unavailable: %s", request.method, route.path, redact_url(str(error)))
+    else:
+        log.info("%s %s refused: %s", request.method, route.path, problem.problem.reason)
 
 
 def _scrubbed(error: Exception) -> Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Final
 
 from aiohttp import web
@@ -24,6 +25,8 @@ from schemas.sessions import (
 )
 from streams.requests import RefusedError
 from streams.topics import LICENSE_REQUESTS, RECOMMENDATION_REQUESTS
+
+log = logging.getLogger(__name__)
 
 _FAMILIES: Final[dict[str, Player]] = {"shaka": "shaka", "dash": "dashjs", "hls": "hlsjs"}
 
@@ -53,6 +56,7 @@ async def open_session(request: web.Request) -> web.Response:
         resume_playhead_ms = await resume
     finally:
         resume.cancel()
+    log.info("session %s opened on %s", opened.session_id, body.content_id)
     family = player_family(body.device.player)
     return _answer(request, opened, family, 201, resume_playhead_ms)
 

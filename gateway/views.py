@@ -63,12 +63,7 @@ class FollowedTopics:
             entries_max=SESSIONS_MAX,
         )
         self.views = GatewayViews(
-            titles=titles,
-            bitrates=bitrates,
-            steering=steering,
-            recommendations=recommendations,
-            controls=controls,
-            changes=changes,
+            titles, bitrates, steering, recommendations, controls, changes=changes
         )
         self._followed: tuple[View[Any], ...] = (
             titles,
