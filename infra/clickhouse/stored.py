@@ -16,6 +16,7 @@ READERS_MAX: Final = 4
 """Sessions read at a time; the engine has others to serve."""
 TIMEOUT_S: Final = 5.0
 
+# Measurements are many: half of the rows are kept for what the viewer did.
 EVENTS_QUERY: Final = """
 SELECT type, via, source, sequence,
     toUnixTimestamp64Milli(at) AS at_ms, toUnixTimestamp64Milli(received_at) AS received_at_ms,
@@ -34,6 +35,7 @@ FROM events
 WHERE session_id = toUUID({session_id:String})
     AND at >= fromUnixTimestamp64Milli({since_ms:Int64})
 ORDER BY kafka_time DESC, kafka_offset DESC
+LIMIT {half:UInt32} BY type = 'bandwidth'
 LIMIT {count:UInt32}
 FORMAT JSONEachRow
 """
@@ -79,7 +81,9 @@ class ClickHouseSessions:
         """Three queries, one after the other."""
         of: dict[str, str | int] = {"session_id": session_id, "since_ms": since_ms}
         async with self._readers:
-            events = await self._rows(EVENTS_QUERY, self._events, **of, count=events_max)
+            events = await self._rows(
+                EVENTS_QUERY, self._events, **of, count=events_max, half=events_max // 2
+            )
             licenses = await self._rows(LICENSES_QUERY, self._licenses, **of, count=decisions_max)
             qualities = await self._rows(QUALITY_QUERY, self._qualities, **of, count=1)
         return StoredSession(

@@ -5,11 +5,18 @@ import { rate, span, timeOfDay } from "../words.js";
 import { card, chip, figures } from "./card.js";
 
 const LOOK_MS = 1000;
+/** As many as the gateway tells. */
+const EVENTS_MAX = 60;
 
 export class StoredCard {
   #url;
   #onLicenses;
   #count = chip("0 stored");
+  #only = element(
+    "button",
+    { class: "button slim push", type: "button", "aria-pressed": "false", on: { click: () => this.#toggle() } },
+    "Hide measurements",
+  );
   #list = element("ol", { class: "log" });
   #figures = figures({ ttff: "First frame", stalls: "Stalls", played: "Played", average: "Average" });
   #timer = null;
@@ -20,7 +27,7 @@ export class StoredCard {
   constructor(onLicenses) {
     this.#onLicenses = onLicenses;
     this.node = card("stored", "Stored events", this.#figures.node, this.#list);
-    this.node.querySelector("header").append(this.#count.node);
+    this.node.querySelector("header").append(this.#only, this.#count.node);
   }
 
   follow(session) {
@@ -31,6 +38,12 @@ export class StoredCard {
 
   stop() {
     clearInterval(this.#timer);
+  }
+
+  #toggle() {
+    const isHidden = this.#list.classList.toggle("without-measurements");
+    this.#only.setAttribute("aria-pressed", String(isHidden));
+    this.#only.textContent = isHidden ? "Show measurements" : "Hide measurements";
   }
 
   async #look() {
@@ -53,7 +66,7 @@ export class StoredCard {
     const newest = events.length > 0 ? `${events[0].kafka_partition}:${events[0].kafka_offset}:${events.length}` : "";
     if (newest === this.#newest) return;
     this.#newest = newest;
-    this.#count.set(`${events.length}${events.length === 60 ? " newest" : ""} stored`, "good");
+    this.#count.set(`${events.length}${events.length === EVENTS_MAX ? " newest" : ""} stored`, "good");
     fill(this.#list, events.map(line));
   }
 

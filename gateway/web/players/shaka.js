@@ -66,7 +66,8 @@ export function createShaka(shaka, { video, session, contentId, onError, onBuffe
 function configuration(session, contentId) {
   return {
     streaming: { bufferingGoal: BUFFER_S, rebufferingGoal: 1 },
-    abr: { switchInterval: 2 },
+    // Only the network and the ceiling choose: a busy machine that drops frames would blur which.
+    abr: { switchInterval: 2, droppedFrames: false },
     cmcd: {
       enabled: true,
       version: 2,
