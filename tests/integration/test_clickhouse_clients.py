@@ -348,7 +348,7 @@ async def test_a_request_without_a_database_looks_in_the_projects(
 async def test_head_has_no_body_however_long_the_result(
     engine: RunningClickHouse, http: aiohttp.ClientSession, rows: int
 ) -> None:
-    query = {"query": f"SELECT number FROM numbers({rows})"}
+    query = {"query": "SELECT number FROM numbers({rows:UInt32})", "param_rows": str(rows)}
     async with http.head(engine.url, params=query) as response:
         assert (response.status, await response.read()) == (200, b"")
     async with http.get(engine.url, params={"query": "SELECT 1"}) as response:
