@@ -6,12 +6,18 @@ could copy an older one (a subscription that still ran) behind it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, Protocol, TypeVar
 
+from agents.license.decisions import Knowledge
+from agents.license.keys import KeyRing
+from agents.license.plans import LicensePolicy
+from agents.shell import ShellPorts
 from schemas.accounts import Account
 from schemas.catalog import Title
 from streams.records import Record
+from streams.topics import ACCOUNTS, CATALOG_TITLES, CONTENT_KEYS, Topic
+from streams.view import View
 
 
 class Versioned(Protocol):
@@ -50,5 +56,67 @@ class Newest(Mapping[str, V], Generic[V]):
         return len(self._values)
 
 
-Accounts = Newest[Account]
-Titles = Newest[Title]
+class KnowledgeViews:
+    """Accounts, titles and wrapped content keys, each followed to the end of its topic."""
+
+    def __init__(self, ports: ShellPorts, policy: LicensePolicy, keys: KeyRing) -> None:
+        self._clock = ports.clock
+        self._policy = policy
+        self._keys = keys
+        self._accounts: Newest[Account] = Newest()
+        self._titles: Newest[Title] = Newest()
+        self._accounts_view = follow(ports, ACCOUNTS, self._accounts.take)
+        self._titles_view = follow(ports, CATALOG_TITLES, self._titles.take)
+        self._keys_view = follow(ports, CONTENT_KEYS, self._keys.take)
+
+    async def start(self) -> None:
+        """Read all of them."""
+        for view in (self._accounts_view, self._titles_view, self._keys_view):
+            await view.start()
+
+    async def stop(self) -> None:
+        """Stop following."""
+        for view in (self._accounts_view, self._titles_view, self._keys_view):
+            await view.stop()
+
+    def account(self, account_id: str) -> Account | None:
+        """The newest that is known, however old."""
+        return self._accounts.get(account_id)
+
+    def about(
+        self, account_id: str, *, version_min: int = 0, key_ids: tuple[str, ...] = ()
+    ) -> Knowledge:
+        """What may be decided on now: no account where its knowledge or the titles' is too old."""
+        now_ms = self._clock()
+        account = self.account(account_id)
+        views = (self._accounts_view, self._titles_view)
+        is_stale = any(view.age_ms(now_ms) > self._policy.view_age_ms_max for view in views)
+        if account is not None and (is_stale or account.version < version_min):
+            account = None
+        return Knowledge(
+            policy=self._policy,
+            account=account,
+            titles=self._titles,
+            key_tiers=self._keys.places(key_ids),
+        )
+
+    async def wait_for_account(self, account_id: str, version_min: int, timeout_ms: int) -> None:
+        """Until the account is as new as an access token says, or the time is over."""
+
+        def is_known() -> bool:
+            account = self.account(account_id)
+            return account is not None and account.version >= version_min
+
+        await self._accounts_view.wait_until(is_known, max(0, timeout_ms))
+
+
+def follow(ports: ShellPorts, topic: Topic, take: Callable[[Record[Any]], None]) -> View[Any]:
+    """A view that only calls `take`."""
+    return View(
+        ports.broker,
+        topic,
+        clock=ports.clock,
+        state_key=ports.state_key,
+        on_record=take,
+        keep=False,
+    )

@@ -70,7 +70,10 @@ class Ledger:
     def __init__(self, *, lease_ms: int) -> None:
         self._lease_ms = lease_ms
         self._households: dict[str, Household] = {}
+        self._going: dict[str, Running] = {}
+        """Sessions that nobody ended, by id."""
         self._owners: dict[str, str] = {}
+        self._to_prune: list[str] = []
 
     def __len__(self) -> int:
         return len(self._households)
@@ -105,26 +108,30 @@ class Ledger:
 
     def idle(self, now_ms: int, idle_ms: int) -> Iterator[Running]:
         """Sessions that are over without anybody having said so."""
-        for household in self._households.values():
-            for running in household.sessions.values():
-                is_over = now_ms >= running.session.expires_at_ms
-                is_idle = now_ms - running.last_seen_at_ms >= idle_ms
-                if not running.is_ended and (is_over or is_idle):
-                    yield running
+        for running in self._going.values():
+            is_over = now_ms >= running.session.expires_at_ms
+            if is_over or now_ms - running.last_seen_at_ms >= idle_ms:
+                yield running
 
     # -- folding ------------------------------------------------------------------------------
 
-    def apply(self, decision: LicenseDecision) -> None:
-        """Fold one decision; one that was folded before changes nothing."""
-        household = self._households.setdefault(decision.account_id, Household())
+    def apply(self, decision: LicenseDecision, *, is_recent: bool = True) -> None:
+        """Fold one decision; one that was folded before changes nothing.
+
+        Only recent ones are remembered as answers: of older ones nobody asks again.
+        """
+        household = self._households.get(decision.account_id)
+        if household is None:
+            household = self._households[decision.account_id] = Household()
         if (decision.action, decision.request_id) in household.answered:
             return
-        self._remember(household, decision)
+        if is_recent:
+            self._remember(household, decision)
         at_ms = decision.decided_at_ms
         running = household.sessions.get(decision.session_id)
         if decision.outcome == "denied":
             if decision.action == "resume" and running is not None:
-                _end(running, at_ms, decision.reason)
+                self._end(running, at_ms, decision.reason)
             return
         match decision.action:
             case "open" | "extend":
@@ -135,9 +142,9 @@ class Ledger:
                     running.decided_at_ms = at_ms
             case "end" | "lapse":
                 if running is not None:
-                    _end(running, at_ms, decision.reason)
+                    self._end(running, at_ms, decision.reason)
             case "remove_device":
-                _remove_device(household, decision.facts.device_id, at_ms)
+                self._remove_device(household, decision.facts.device_id, at_ms)
 
     def renew(self, lease: Lease, now_ms: int) -> Renewal:
         """Fold one lease, read at `now_ms` (while restoring: appended then).
@@ -173,9 +180,18 @@ class Ledger:
             for running in held[: max(0, excess)]:
                 running.last_seen_at_ms = now_ms - self._lease_ms
 
-    def prune(self, now_ms: int) -> None:
-        """Forget sessions past their expiry and answers past any deadline; devices stay."""
-        for account_id, household in list(self._households.items()):
+    def prune(self, now_ms: int, *, households_max: int | None = None) -> None:
+        """Forget sessions past their expiry and answers past any deadline; devices stay.
+
+        With `households_max` only so many are looked at, the next time the following ones: the
+        loop that serves requests must not stand still for it.
+        """
+        if not self._to_prune:
+            self._to_prune = list(self._households)
+        first = 0 if households_max is None else max(0, len(self._to_prune) - households_max)
+        due, self._to_prune = self._to_prune[first:], self._to_prune[:first]
+        for account_id in due:
+            household = self._households[account_id]
             for session_id, running in list(household.sessions.items()):
                 if running.is_ended and now_ms >= running.session.expires_at_ms:
                     del household.sessions[session_id]
@@ -198,11 +214,13 @@ class Ledger:
         if known is not None and known.is_ended:
             return  # an old record that was copied into the log revives nothing
         at_ms = decision.decided_at_ms
-        household.sessions[session.session_id] = Running(
+        running = Running(
             session=session,
             last_seen_at_ms=max(at_ms, known.last_seen_at_ms if known else 0),
             decided_at_ms=at_ms,
         )
+        household.sessions[session.session_id] = running
+        self._going[session.session_id] = running
         self._owners[session.session_id] = decision.account_id
         device = household.devices.get(session.device.device_id)
         household.devices[session.device.device_id] = RegisteredDevice(
@@ -213,17 +231,16 @@ class Ledger:
             last_seen_at_ms=at_ms,
         )
 
+    def _end(self, running: Running, at_ms: int, reason: str) -> None:
+        if not running.is_ended:
+            running.session = replace(running.session, ended_at_ms=at_ms, ended_reason=reason)
+            self._going.pop(running.session.session_id, None)
 
-def _end(running: Running, at_ms: int, reason: str) -> None:
-    if not running.is_ended:
-        running.session = replace(running.session, ended_at_ms=at_ms, ended_reason=reason)
-
-
-def _remove_device(household: Household, device_id: str, at_ms: int) -> None:
-    household.devices.pop(device_id, None)
-    for running in household.sessions.values():
-        if running.session.device.device_id == device_id:
-            _end(running, at_ms, "device-removed")
+    def _remove_device(self, household: Household, device_id: str, at_ms: int) -> None:
+        household.devices.pop(device_id, None)
+        for running in household.sessions.values():
+            if running.session.device.device_id == device_id:
+                self._end(running, at_ms, "device-removed")
 
 
 def _prune_answers(household: Household, now_ms: int) -> None:

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 
 from agents.license.answers import controls_of, sessions_of
 from agents.license.chain import Chain
-from agents.license.ledger import Ledger
+from agents.license.decisions import Asking
+from agents.license.ledger import ANSWERS_KEPT_MS, Ledger
+from schemas.ids import uuid7
 from schemas.licenses import LicenseDecision
+from streams.clock import Clock
 from streams.producer import Publisher, partition_of
 from streams.records import Record
 from streams.topics import LICENSE_DECISIONS, SESSION_CONTROL, SESSIONS
 
 log = logging.getLogger(__name__)
-PRUNE_EVERY_RECORDS = 50_000
+PRUNE_EVERY_RECORDS = 250_000
 
 
 class Registrar:
     """The one writer of `license.decisions.v1`, `sessions.v1` and `session.control.v1`."""
 
-    def __init__(self, publisher: Publisher, ledger: Ledger) -> None:
+    def __init__(self, publisher: Publisher, ledger: Ledger, clock: Clock) -> None:
         self._publisher = publisher
+        self._clock = clock
         self._ledger = ledger
         self._chain = Chain()
         self._echoes: set[str] = set()
@@ -47,10 +52,22 @@ class Registrar:
                 record.partition,
                 record.offset,
             )
-        self._ledger.apply(decision)
+        is_recent = self._clock() - decision.decided_at_ms < ANSWERS_KEPT_MS
+        self._ledger.apply(decision, is_recent=is_recent)
         self._read_count += 1
         if self._read_count % PRUNE_EVERY_RECORDS == 0:
             self._ledger.prune(decision.decided_at_ms)
+
+    def asking(self, request_id: str, *, partition: int = 0, offset: int = -1) -> Asking:
+        """A question that is put now."""
+        now_ms = self._clock()
+        return Asking(
+            now_ms=now_ms,
+            decision_id=str(uuid7(now_ms, secrets.token_bytes(10))),
+            request_id=request_id,
+            partition=partition,
+            offset=offset,
+        )
 
     async def record(self, decision: LicenseDecision) -> LicenseDecision:
         """Apply the decision and publish it, then what follows from it; all acknowledged.

@@ -5,22 +5,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import secrets
-from collections.abc import Callable
 from contextlib import suppress
 
-from agents.license.decisions import Asking, Knowledge
 from agents.license.ledger import Ledger
 from agents.license.plans import LicensePolicy
 from agents.license.registrar import Registrar
 from agents.license.upkeep import lapse
 from agents.shell import ShellPorts
 from schemas.errors import RetryableError
-from schemas.ids import uuid7
 
 log = logging.getLogger(__name__)
 INTERVAL_S = 10
 ENDED_PER_ROUND_MAX = 1_000
+PRUNED_PER_ROUND_MAX = 5_000
 
 
 class Sweeper:
@@ -32,13 +29,11 @@ class Sweeper:
         ledger: Ledger,
         registrar: Registrar,
         policy: LicensePolicy,
-        knowledge: Callable[[str], Knowledge],
     ) -> None:
         self._ports = ports
         self._ledger = ledger
         self._registrar = registrar
         self._policy = policy
-        self._knowledge = knowledge
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -69,11 +64,7 @@ class Sweeper:
         )
         for running in list(idle):
             session = running.session
-            asking = Asking(
-                now_ms=now_ms,
-                decision_id=str(uuid7(now_ms, secrets.token_bytes(10))),
-                request_id=f"lapse:{session.session_id}",
-            )
-            decision = lapse(running, self._knowledge(session.account_id), asking)
+            asking = self._registrar.asking(f"lapse:{session.session_id}")
+            decision = lapse(running, self._policy, asking)
             await self._registrar.record(decision)
-        self._ledger.prune(now_ms)
+        self._ledger.prune(now_ms, households_max=PRUNED_PER_ROUND_MAX)

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from agents.license.decisions import Action, Asking, Knowledge
+from agents.license.decisions import Action, Asking
 from agents.license.ledger import Ledger, Running
+from agents.license.plans import LicensePolicy
+from schemas.accounts import Account
 from schemas.licenses import DecisionFacts, LicenseDecision
 
 
 def resume(
-    ledger: Ledger, running: Running, knowledge: Knowledge, asking: Asking
+    ledger: Ledger, running: Running, account: Account | None, policy: LicensePolicy, asking: Asking
 ) -> LicenseDecision:
     """Traffic after the slot lapsed: it is taken again where one is free, else the session ends."""
     session = running.session
     others = ledger.slots(session.account_id, asking.now_ms, without=session.session_id)
-    limit = knowledge.policy.streams_max(knowledge.account)
+    limit = policy.streams_max(account)
     facts = DecisionFacts(stream_count=len(others), stream_limit=limit, running_session_ids=others)
     reason = "ok" if len(others) < limit else "concurrent-streams"
-    return _decision("resume", running, knowledge, asking, facts, reason)
+    return _decision("resume", running, policy, asking, facts, reason)
 
 
-def lapse(running: Running, knowledge: Knowledge, asking: Asking) -> LicenseDecision:
+def lapse(running: Running, policy: LicensePolicy, asking: Asking) -> LicenseDecision:
     """The session had no traffic for too long, or is over its time."""
     is_over = asking.now_ms >= running.session.expires_at_ms
     reason = "expired" if is_over else "idle"
-    return _decision("lapse", running, knowledge, asking, DecisionFacts(), reason)
+    return _decision("lapse", running, policy, asking, DecisionFacts(), reason)
 
 
 def _decision(
     action: Action,
     running: Running,
-    knowledge: Knowledge,
+    policy: LicensePolicy,
     asking: Asking,
     facts: DecisionFacts,
     reason: str,
@@ -46,7 +48,7 @@ def _decision(
         profile_id=session.profile_id,
         content_id=session.content_id,
         facts=facts,
-        policy_version=knowledge.policy.version,
+        policy_version=policy.version,
         decided_at_ms=asking.now_ms,
         source_partition=asking.partition,
         source_offset=asking.offset,

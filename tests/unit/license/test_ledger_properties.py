@@ -79,9 +79,9 @@ class Live:
             if self.ledger.renew(lease, self.now_ms) is Renewal.LAPSED:
                 running = self.ledger.session("account-1", lease.session_id)
                 assert running is not None
-                knowledge = some_knowledge(an_account(self.plan))
+                account = an_account(self.plan)
                 place = asking(len(self.decisions), now_ms=self.now_ms)
-                self.record(resume(self.ledger, running, knowledge, place))
+                self.record(resume(self.ledger, running, account, POLICY, place))
         self.read = len(self.leases)
 
     def restart(self, forgotten: int) -> None:
@@ -92,7 +92,7 @@ class Live:
     def sweep(self) -> None:
         for running in list(self.ledger.idle(self.now_ms, POLICY.idle_ms)):
             place = asking(len(self.decisions), now_ms=self.now_ms)
-            self.record(lapse(running, some_knowledge(an_account(self.plan)), place))
+            self.record(lapse(running, POLICY, place))
 
     def move(self, kind: str, which: int, device: int, passes_ms: int) -> None:
         self.now_ms += passes_ms * 20 if kind == "sweep" else passes_ms
