@@ -1,0 +1,1 @@
+"""Settings, deployment and wiring without processes."""
