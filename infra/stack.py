@@ -31,6 +31,8 @@ from streams.producer import Publisher
 from streams.topics import SIGNING_KEYS
 
 LOOPBACK: Final = "127.0.0.1"
+NEW_TOPICS_TIMEOUT_MS: Final = 60_000
+"""A broker that has just made its topics takes a while to lead them all."""
 EDGE_TOKEN_LIFETIME_S: Final = 365 * 86_400
 STORE_STAGE, WORKER_STAGE, FRONT_STAGE = 0, 1, 2
 """What faces clients stops first, the stores last."""
@@ -176,7 +178,9 @@ async def prepare_log(deployment: Deployment) -> None:
     """Make the topics that are missing and tell who is enrolled."""
     broker = deployment.broker()
     await apply_topics(broker, replication=deployment.settings.kafka_replication)
-    publisher = Publisher(broker, client_id="playhead-operator")
+    publisher = Publisher(
+        broker, client_id="playhead-operator", delivery_timeout_ms=NEW_TOPICS_TIMEOUT_MS
+    )
     await publisher.start()
     try:
         for enrollment in KeyFolder(deployment.keys).enrollments(system_clock()):
