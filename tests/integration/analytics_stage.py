@@ -106,9 +106,18 @@ class Stage:
 
     @asynccontextmanager
     async def sinking(
-        self, limits: SinkLimits = QUICK, topics: Iterable[Topic] | None = None
+        self,
+        limits: SinkLimits = QUICK,
+        topics: Iterable[Topic] | None = None,
+        instance: str = "1",
     ) -> AsyncIterator[Sink]:
-        sink = Sink(self.ports(), self.store, limits=limits, topics=topics or self.topics)
+        sink = Sink(
+            self.ports(),
+            self.store,
+            instance=instance,
+            limits=limits,
+            topics=topics or self.topics,
+        )
         await sink.start()
         try:
             yield sink

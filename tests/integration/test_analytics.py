@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from agents.analytics.agent import AnalyticsAgent
+from agents.analytics.sink import SinkLimits
+from infra.worker import WorkerPlan, faust_app
 from schemas import codec
 from schemas.events import Bandwidth, Interaction, Play, Playing, Stopped
 from schemas.watching import SessionSummary, Watch
 from streams.broker import Broker
 from streams.topics import PLAYBACK_EVENTS, SESSION_SUMMARIES, STEERING_DECISIONS, WATCHES
-from tests.integration.analytics_stage import Stage, a_session_id, a_stage, an_engine
+from tests.integration.analytics_stage import QUICK, Stage, a_session_id, a_stage, an_engine
 from tests.integration.engine import RunningClickHouse
 from tests.integration.playback import a_decision, an_event, play_session
 
@@ -160,8 +164,6 @@ async def test_the_highest_version_of_a_session_counts_whatever_came_last(stage:
 
 
 async def test_an_acknowledged_event_is_queryable_within_five_seconds(stage: Stage) -> None:
-    from agents.analytics.sink import SinkLimits  # the limits of production
-
     loop = asyncio.get_running_loop()
     delays: list[float] = []
     async with stage.sinking(SinkLimits()):
@@ -185,3 +187,44 @@ async def test_the_sink_says_until_when_everything_is_stored(stage: Stage) -> No
             " AND complete_until > now() - INTERVAL 20 SECOND AND stored_offset = end_offset",
             PLAYBACK_EVENTS.partitions,
         )
+
+
+async def test_the_worker_runs_the_sink_and_stops_with_it(stage: Stage, tmp_path: Path) -> None:
+    agent = AnalyticsAgent(stage.ports(), stage.url, limits=QUICK, topics=stage.topics)
+    app = faust_app(
+        WorkerPlan(
+            name="analytics",
+            broker=stage.broker,
+            data_folder=tmp_path / "faust",
+            announce=tmp_path / "announce.json",
+        )
+    )
+    await agent.start()
+    agent.attach(app)
+    await app.start()
+    try:
+        assert agent.sink.started
+        await stage.send(an_event(Play, a_session_id(), 0))
+        await stage.until("SELECT count() FROM events", 1)
+    finally:
+        await app.stop()
+        await agent.stop()
+    assert agent.sink.should_stop
+    assert stage.halted == []
+
+
+async def test_two_sinks_share_the_partitions_and_store_each_event_once(stage: Stage) -> None:
+    sessions = [a_session_id() for _ in range(12)]
+
+    async def send(first: int) -> None:
+        for number in range(first, first + 10):
+            await stage.send(*(an_event(Play, session, number) for session in sessions))
+
+    async with stage.sinking():
+        await send(0)
+        async with stage.sinking(instance="2"):
+            await send(10)
+            await stage.until("SELECT count() FROM events_raw", 240)
+        await send(20)
+        await stage.until("SELECT count() FROM events_raw", 360)
+    assert await stage.one("SELECT sum(rows_in) FROM events_by_minute") == 360
