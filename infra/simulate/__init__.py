@@ -1,0 +1,1 @@
+"""Viewers that are not there: realistic load against a running gateway."""
