@@ -19,11 +19,9 @@ from infra.settings import load_settings
 from infra.setup.downloads import provide_downloads
 from infra.stack import Stack, environment_of, prepare_keys, prepare_log, with_ports
 from infra.supervisor.component import Component, select
-from infra.supervisor.errors import SupervisorError
 from infra.supervisor.report import print_summary
 from infra.supervisor.run_state import take_lock
 from infra.supervisor.supervise import supervise
-from schemas.errors import PlayheadError
 
 
 @click.command("run")
@@ -38,11 +36,7 @@ def command(only: str | None) -> None:
     configure_logging("supervisor", settings.log_format, "error")
     console = Console()
     started_s = time.monotonic()
-    try:
-        code = _run(deployment, only, console, started_s)
-    except SupervisorError as error:
-        raise PlayheadError(str(error)) from error
-    sys.exit(code)
+    sys.exit(_run(deployment, only, console, started_s))
 
 
 def _run(deployment: Deployment, only: str | None, console: Console, started_s: float) -> int:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+from schemas.errors import PlayheadError
+
 SOURCE = Path(__file__).parent
 INSTALL_TIMEOUT_S = 600
 INSTALL_ATTEMPTS_MAX = 3
@@ -21,7 +23,7 @@ BUILDS = {
 }
 
 
-class PlayersUnavailableError(Exception):
+class PlayersUnavailableError(PlayheadError):
     """npm could not install the players; the message is npm's last line."""
 
 

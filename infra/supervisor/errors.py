@@ -7,8 +7,10 @@ SupervisorError
 └── ComponentFailedError    a component keeps dying before everything was ready once
 """
 
+from schemas.errors import PlayheadError
 
-class SupervisorError(Exception):
+
+class SupervisorError(PlayheadError):
     """The supervisor cannot do its work."""
 
 
