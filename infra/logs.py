@@ -53,4 +53,4 @@ def configure_logging(component: str, form: Literal["text", "json"], level: str)
     root.handlers = [handler]
     root.setLevel(level.upper())
     for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
