@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -12,6 +13,9 @@ from rich.table import Table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+WIDTH_UNBOUND = 10_000
+"""Columns of a line that no terminal shows: a pipe gets every cell whole, on one line."""
+
 
 def print_rows(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], *, as_json: bool = False
@@ -21,10 +25,13 @@ def print_rows(
         objects = [dict(zip(columns, row, strict=True)) for row in rows]
         click.echo(msgspec.json.encode(objects).decode())
         return
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")  # an id that is cut is of no use
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    Console(soft_wrap=True).print(table)
+    width = None if sys.stdout.isatty() else WIDTH_UNBOUND
+    Console(soft_wrap=True, width=width).print(table)
 
 
 def json_option(command: F) -> F:

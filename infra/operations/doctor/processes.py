@@ -18,6 +18,7 @@ YOUNG_MS = 600_000
 """A component that was started again so lately may be dying over and over."""
 _PLAIN = frozenset({"kafka", "clickhouse", "migrations"})
 """Answer no /livez; the checks of log and store ask them."""
+_UP = frozenset({"ready", "done"})
 
 
 async def check_supervisor(deployment: Deployment, now_ms: int) -> list[Finding]:
@@ -40,7 +41,7 @@ async def check_supervisor(deployment: Deployment, now_ms: int) -> list[Finding]
 async def check_components(deployment: Deployment, _: int) -> list[Finding]:
     """Every component's /livez and /readyz."""
     state = read_state(deployment.home) if is_running(deployment.home) else None
-    lines = component_lines(deployment, state)
+    lines = [line for line in component_lines(deployment, state) if not _is_asked_elsewhere(line)]
     return list(await asyncio.gather(*(_probe(deployment, line) for line in lines)))
 
 
@@ -73,10 +74,8 @@ def wanted_ports(deployment: Deployment) -> list[tuple[str, int]]:
 async def _probe(deployment: Deployment, line: ComponentLine) -> Finding:
     log = deployment.home / "logs" / f"{line.name}.log"
     mend = f"its log says why: {log}"
-    if line.status not in {"ready", "done"}:
+    if line.status not in _UP:
         return bad(line.name, line.status, mend)
-    if line.name in _PLAIN:
-        return good(line.name, line.status)
     if not line.address:
         return bad(line.name, "tells no address", mend)
     paths = ("/livez",) if line.name.startswith("edge-") else ("/livez", "/readyz")
@@ -88,6 +87,10 @@ async def _probe(deployment: Deployment, line: ComponentLine) -> Finding:
         if not 200 <= status < 300:
             return bad(line.name, f"{path} says {status}", mend)
     return good(line.name, f"answers on {line.address}")
+
+
+def _is_asked_elsewhere(line: ComponentLine) -> bool:
+    return line.name in _PLAIN and line.status in _UP
 
 
 def _is_taken(port: int) -> bool:
