@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, get_args
 from uuid import UUID
@@ -19,12 +19,17 @@ CLOCK_ERROR_MS_MAX: Final = 7 * 86_400_000
 """Events are taken up to 7 days after the session's end, not a broken clock's years."""
 AT_MS_MIN: Final = 1_420_070_400_000  # 2015
 AT_MS_MAX: Final = 4_102_444_800_000  # 2100
+NUMBER_MS_MIN: Final = 1_000_000_000_000  # 2001: a smaller number would be read as a year
 _UINT32_MAX: Final = 0xFFFF_FFFF
 
-_HEAD: Final = frozenset(("session_id", "source", "sequence", "id", "at", "extra", "stamp"))
-_STAMP: Final = tuple(f.name for f in msgspec.structs.fields(Stamp) if f.name != "received_at_ms")
-_BODY: Final[dict[type[Event], tuple[str, ...]]] = {
-    kind: tuple(f.name for f in msgspec.structs.fields(kind) if f.name not in _HEAD)
+_ANY: Final = frozenset(("playhead_ms", "cdn"))
+"""Columns of the body that every type has."""
+_STAMP: Final = frozenset(
+    field.name for field in msgspec.structs.fields(Stamp) if field.name != "received_at_ms"
+)
+_HEAD: Final = frozenset(field.name for field in msgspec.structs.fields(Event)) - _ANY
+_BODY: Final[dict[type[Event], frozenset[str]]] = {
+    kind: frozenset(field.name for field in msgspec.structs.fields(kind)) - _HEAD
     for kind in get_args(PlaybackEvent)
 }
 
@@ -42,7 +47,7 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventReader:
-    """Reads records of the playback topics; types of a newer writer are kept whole in `extra`."""
+    """Reads records of the playback topics; what a newer writer says is kept whole in `extra`."""
 
     def __init__(self) -> None:
         self._decoder: codec.Decoder[PlaybackEvent] = codec.Decoder(PlaybackEvent)
@@ -53,31 +58,14 @@ class EventReader:
         """The record's row. Raises InvalidMessageError where it can be none."""
         if raw.value is None:
             raise InvalidMessageError("empty", "a record without a value")
+        event: Event
         try:
             event = self._decoder.decode(raw.value)
+            body = _BODY[type(event)]
         except UnknownTypeError:
-            return self._read_unknown(topic, raw, raw.value)
-        columns = {
-            name: value
-            for name in _BODY[type(event)]
-            if (value := getattr(event, name)) is not None and value != ""
-        }
-        if event.extra is not None:
-            columns["extra"] = codec.encode(event.extra).decode()
-        kind = str(event.__struct_config__.tag)
-        bare = msgspec.structs.replace(event, id="", stamp=None)
-        return _row(topic, raw, event, kind, columns, codec.encode(bare))
-
-    def _read_unknown(self, topic: str, raw: RawRecord, value: bytes) -> EventRow:
-        event = self._any.decode(value)
-        fields = self._fields.decode(value)
-        for name in _HEAD | {"type", "playhead_ms", "cdn"}:
-            fields.pop(name, None)
-        columns: dict[str, Any] = {"extra": codec.encode(fields).decode(), "cdn": event.cdn}
-        if event.playhead_ms is not None:
-            columns["playhead_ms"] = event.playhead_ms
-        bare = msgspec.structs.replace(event, id="", stamp=None)
-        return _row(topic, raw, event, event.type, columns, codec.encode([bare, fields]))
+            event, body = self._any.decode(raw.value), _ANY
+        fields = self._fields.decode(raw.value)
+        return _row(topic, raw, event, fields, body)
 
 
 class _UnknownEvent(Event, frozen=True, kw_only=True, tag_field="_", tag=False, omit_defaults=True):
@@ -87,28 +75,34 @@ class _UnknownEvent(Event, frozen=True, kw_only=True, tag_field="_", tag=False, 
 
 
 def _row(
-    topic: str,
-    raw: RawRecord,
-    event: Event,
-    kind: str,
-    columns: dict[str, Any],
-    payload: bytes,
+    topic: str, raw: RawRecord, event: Event, fields: dict[str, Any], body: frozenset[str]
 ) -> EventRow:
-    session = _session(event.session_id)
+    """The record's own fields are its columns: what it does not say stays the column's default."""
     stamp = event.stamp or Stamp(received_at_ms=raw.timestamp, via="ingest")
-    for name in _STAMP:
-        columns[name] = getattr(stamp, name)
+    columns: dict[str, Any] = fields.pop("stamp", None) or {"via": stamp.via}
+    for name in columns.keys() - _STAMP:
+        del columns[name]
+    columns["id"] = "" if stamp.via == "cmcd" else event.id
+    fields.pop("id", None)
+    payload_hash = int.from_bytes(blake2b(codec.encode(fields), digest_size=8).digest(), "big")
+    extra = fields.pop("extra", None) or {}
+    for name, value in fields.items():
+        if name in body:
+            columns[name] = value
+        elif name not in _HEAD and name != "type":
+            extra[name] = value
+    if extra:
+        columns["extra"] = codec.encode(extra).decode()
     columns["asn"] = min(max(stamp.asn, 0), _UINT32_MAX)
-    at_ms, error_ms = _clamped(event.at_ms, session)
-    payload_hash = int.from_bytes(blake2b(payload, digest_size=8).digest(), "big")
+    at_ms = event.at_ms
+    right_ms = _right_at_ms(at_ms, _began_at_ms(event.session_id))
     columns |= {
-        "type": kind,
+        "type": fields["type"],
         "session_id": event.session_id,
         "source": event.source,
         "sequence": event.sequence,
-        "id": "" if stamp.via == "cmcd" else event.id,
-        "at": seconds(at_ms),
-        "clock_error_ms": error_ms,
+        "at": seconds(right_ms),
+        "clock_error_ms": at_ms - right_ms,
         "received_at": seconds(stamp.received_at_ms),
         "payload_hash": payload_hash,
         "topic": topic,
@@ -127,30 +121,28 @@ def _row(
     )
 
 
-def _session(text: str) -> UUID:
+@lru_cache(maxsize=65_536)
+def _began_at_ms(session_id: str) -> int | None:
+    """When the session began, within what a partition may be; None where its id does not tell."""
     try:
-        return UUID(text)
+        session = UUID(session_id)
     except ValueError as error:
         raise InvalidMessageError("session-id", "the session id is no UUID") from error
+    if session.version != 7:
+        return None
+    return min(max(uuid7_at_ms(session), AT_MS_MIN), AT_MS_MAX)
 
 
-def _clamped(at_ms: int, session: UUID) -> tuple[int, int]:
-    """A time that makes no partition of its own, and how far the client's clock was from it.
+def _right_at_ms(at_ms: int, began_ms: int | None) -> int:
+    """A time that makes no partition of its own.
 
     It follows from the event alone: a re-send that comes later must fall into the same place.
     """
-    if session.version == 7:
-        began_ms = min(max(uuid7_at_ms(session), AT_MS_MIN), AT_MS_MAX)
-        is_sound = abs(at_ms - began_ms) <= CLOCK_ERROR_MS_MAX
-        right_ms = at_ms if is_sound else began_ms
-    else:
-        right_ms = min(max(at_ms, AT_MS_MIN), AT_MS_MAX)
-    return right_ms, at_ms - right_ms
+    if began_ms is None:
+        return min(max(at_ms, AT_MS_MIN), AT_MS_MAX)
+    return at_ms if abs(at_ms - began_ms) <= CLOCK_ERROR_MS_MAX else began_ms
 
 
-def seconds(at_ms: int) -> str:
-    """Unix milliseconds as ClickHouse reads a DateTime64(3)."""
-    at_ms = min(max(at_ms, 0), AT_MS_MAX)
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.") + (
-        f"{at_ms % 1000:03d}"
-    )
+def seconds(at_ms: int) -> float:
+    """Unix milliseconds as ClickHouse reads a DateTime64(3): ten digits, a point, a fraction."""
+    return min(max(at_ms, NUMBER_MS_MIN), AT_MS_MAX) / 1000
