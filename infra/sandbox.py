@@ -16,7 +16,7 @@ from infra.stack import environment_of, with_ports
 from infra.supervisor.run_state import ComponentState, read_state
 from schemas.errors import PlayheadError
 
-READY_TIMEOUT_S = 120
+READY_TIMEOUT_S = 300
 STOP_TIMEOUT_S = 20
 POLL_S = 0.1
 CDN_URLS = "http://127.0.0.1:0,http://localhost:0"

@@ -1,0 +1,1 @@
+"""Each component killed with kill -9 while a viewer watches."""

@@ -1,0 +1,49 @@
+"""How each thing that a viewer does went, over time."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from typing import NamedTuple
+
+
+class Attempt(NamedTuple):
+    """One request: when it began and ended (monotonic seconds), and its status; 0: no answer."""
+
+    began_s: float
+    ended_s: float
+    status: int
+
+    @property
+    def is_good(self) -> bool:
+        return 200 <= self.status < 300
+
+
+class Attempts:
+    """By the name of what was done."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, list[Attempt]] = defaultdict(list)
+
+    def note(self, name: str, began_s: float, status: int) -> None:
+        self._by_name[name].append(Attempt(began_s, time.monotonic(), status))
+
+    def good_count(self, name: str) -> int:
+        return sum(attempt.is_good for attempt in self._by_name[name])
+
+    def statuses_of_failures(self) -> dict[str, set[int]]:
+        """What failed at all, and how."""
+        return {
+            name: failed
+            for name, attempts in self._by_name.items()
+            if (failed := {each.status for each in attempts if not each.is_good})
+        }
+
+    def recovery_s(self, name: str, killed_at_s: float) -> float:
+        """From the kill to the first success that no failure follows; 0 where none failed."""
+        failed = [a for a in self._by_name[name] if not a.is_good and a.ended_s >= killed_at_s]
+        if not failed:
+            return 0.0
+        last_failed_s = max(attempt.ended_s for attempt in failed)
+        good = [a.ended_s for a in self._by_name[name] if a.is_good and a.began_s >= last_failed_s]
+        return min(good, default=float("inf")) - killed_at_s

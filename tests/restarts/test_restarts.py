@@ -1,0 +1,127 @@
+"""kill -9 of each component while a viewer watches: it comes back, nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+import msgspec
+import pytest
+
+from infra.sandbox import Sandbox, running_sandbox
+from tests.integration.broker import runtime_folder
+from tests.restarts.film import Film, list_film
+from tests.restarts.reconciliation import assert_session_is_folded, assert_stored_exactly_once
+from tests.restarts.viewer import Viewer
+from tests.restarts.viewing import DEVICE_ID, Viewing, done, open_viewing
+
+pytestmark = pytest.mark.timeout(600)
+BEFORE_S, AFTER_S = 2.0, 2.0
+RECOVERY_S_MAX = 60.0
+BACK_TIMEOUT_S = 240.0
+EVERYTHING = frozenset(
+    {"events", "manifest", "license", "steering", "bitrate", "account", "recommendations"}
+)
+
+
+class Kill(msgspec.Struct, frozen=True, kw_only=True):
+    """A component, and what may fail while it is away; all else must not fail once."""
+
+    component: str
+    may_fail: frozenset[str] = frozenset()
+
+
+KILLS = (
+    Kill(component="gateway", may_fail=EVERYTHING),
+    Kill(component="kafka", may_fail=EVERYTHING - {"manifest", "steering", "bitrate"}),
+    Kill(component="clickhouse"),
+    Kill(component="account", may_fail=frozenset({"account"})),
+    Kill(component="license", may_fail=frozenset({"license"})),
+    Kill(component="recommendation", may_fail=frozenset({"recommendations"})),
+    Kill(component="bitrate"),
+    Kill(component="steering"),
+    Kill(component="catalog"),
+    Kill(component="fold"),
+    Kill(component="analytics"),
+    Kill(component="edge-alpha"),
+    Kill(component="edge-beta"),
+)
+
+
+@pytest.fixture(scope="module")
+async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
+    """Everything, once for all tests."""
+    home = tmp_path_factory.mktemp("restarts") / "home"
+    async with running_sandbox(home, runtime=runtime_folder()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def film(sandbox: Sandbox) -> Film:
+    return await list_film(sandbox)
+
+
+@pytest.mark.parametrize("kill", KILLS, ids=lambda kill: kill.component)
+async def test_playback_survives_the_death_of(
+    kill: Kill,
+    sandbox: Sandbox,
+    film: Film,
+    record_property: Callable[[str, object], None],
+) -> None:
+    async with aiohttp.ClientSession() as http:
+        viewing = await open_viewing(sandbox, film, http)
+        viewer = Viewer(viewing, http)
+        await viewer.start()
+        async with viewer.watching():
+            await asyncio.sleep(BEFORE_S)
+            killed_at_s = time.monotonic()
+            pid = sandbox.kill(kill.component)
+            await sandbox.wait_ready(BACK_TIMEOUT_S, not_pid=pid)
+            ready_s = time.monotonic() - killed_at_s
+            await _until_all_succeed(viewer, EVERYTHING | {"segment"})
+            await asyncio.sleep(AFTER_S)
+        await viewer.close()
+        _tell(kill, viewer, killed_at_s, ready_s, record_property)
+        failures = viewer.attempts.statuses_of_failures()
+        assert set(failures) <= kill.may_fail, failures
+        assert all(status in {0, 503} for statuses in failures.values() for status in statuses)
+        assert viewer.outcomes <= {"not_stored", "unknown"}
+        await assert_stored_exactly_once(sandbox, viewing.session_id, viewer.ledger)
+        await assert_session_is_folded(sandbox, viewing.session_id)
+        await _assert_holds_one_slot(viewing, http)
+
+
+async def _until_all_succeed(viewer: Viewer, names: frozenset[str]) -> None:
+    """Each thing succeeds once more from now on."""
+    before = {name: viewer.attempts.good_count(name) for name in names}
+    async with asyncio.timeout(RECOVERY_S_MAX):
+        while any(viewer.attempts.good_count(name) <= before[name] for name in names):  # noqa: ASYNC110 - it polls
+            await asyncio.sleep(0.05)
+
+
+async def _assert_holds_one_slot(viewing: Viewing, http: aiohttp.ClientSession) -> None:
+    url = f"{viewing.root_url}/v1/devices"
+    devices = (await done(http.get(url, headers=viewing.bearer)))["devices"]
+    assert [device["device_id"] for device in devices] == [DEVICE_ID]
+    assert devices[0]["session_ids"] == [viewing.session_id]
+
+
+def _tell(
+    kill: Kill,
+    viewer: Viewer,
+    killed_at_s: float,
+    ready_s: float,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """What was measured; shown by `pytest -rP`."""
+    failures = viewer.attempts.statuses_of_failures()
+    recoveries = {name: viewer.attempts.recovery_s(name, killed_at_s) for name in sorted(failures)}
+    told = ", ".join(f"{name} {s:.1f} s {sorted(failures[name])}" for name, s in recoveries.items())
+    record_property("ready_s", round(ready_s, 2))
+    record_property("recovery_s", {name: round(s, 2) for name, s in recoveries.items()})
+    print(
+        f"{kill.component}: ready again after {ready_s:.1f} s; "
+        f"{len(viewer.ledger.sent)} events; viewer without: {told or 'nothing'}"
+    )

@@ -1,0 +1,89 @@
+"""A new viewer with a subscription, and a session opened over the API as any client would."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from infra.keys.admin import issue_admin_token
+from infra.keys.folder import KeyFolder
+from infra.sandbox import Sandbox
+from streams.clock import system_clock
+from tests.restarts.film import Film
+
+DEVICE_ID = "living-room"
+PATIENCE = aiohttp.ClientTimeout(total=15)
+
+
+class Viewing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a player holds after the viewer pressed Play."""
+
+    film: Film
+    bearer: dict[str, str]
+    """The account's Authorization header."""
+    session_id: str
+    session_token: str
+    root_url: str
+    events_url: str
+    license_url: str
+    profile_id: str
+
+
+async def open_viewing(
+    sandbox: Sandbox, film: Film, http: aiohttp.ClientSession, *, plan: str = "premium"
+) -> Viewing:
+    """Signs up, subscribes through the billing door, signs in, opens a session."""
+    root = sandbox.deployment.gateway_url()
+    email, password = f"{secrets.token_hex(6)}@viewers.example", secrets.token_urlsafe(12)
+    account = await done(
+        http.post(f"{root}/v1/accounts", json={"email": email, "password": password})
+    )
+    await done(
+        http.put(
+            f"{root}/v1/admin/accounts/{account['account_id']}/subscription",
+            json={"plan": plan, "state": "active"},
+            headers={"Authorization": f"Bearer {_billing_token(sandbox)}"},
+        )
+    )
+    grant = {"grant_type": "password", "username": email, "password": password}
+    tokens = await done(http.post(f"{root}/v1/tokens", json=grant))
+    bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+    profile = await done(http.post(f"{root}/v1/profiles", json={"name": "Ada"}, headers=bearer))
+    wanted = {
+        "content_id": film.content_id,
+        "profile_id": profile["profile_id"],
+        "device": {"device_id": DEVICE_ID, "max_height": 1080},
+    }
+    opened = await done(http.post(f"{root}/v1/sessions", json=wanted, headers=bearer))
+    return Viewing(
+        film=film,
+        bearer=bearer,
+        session_id=opened["session_id"],
+        session_token=opened["session_token"],
+        root_url=root,
+        events_url=opened["events_url"],
+        license_url=opened["license_url"],
+        profile_id=profile["profile_id"],
+    )
+
+
+async def done(request: Any) -> dict[str, Any]:
+    """The JSON of an answer that must be a good one."""
+    async with request as response:
+        body: dict[str, Any] = await response.json(content_type=None)
+        assert response.status < 300, body
+        return body
+
+
+def _billing_token(sandbox: Sandbox) -> str:
+    return issue_admin_token(
+        KeyFolder(sandbox.deployment.keys).identity("operator"),
+        role="billing",
+        subject="restart tests",
+        lifetime_s=300,
+        now_ms=system_clock(),
+        randomness=secrets.token_bytes(10),
+    )
