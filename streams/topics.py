@@ -393,33 +393,9 @@ DEAD_LETTERS_HANDLED: Final = Topic(
     is_recorded=True,
 )
 
-TOPICS: Final[tuple[Topic, ...]] = (
-    PLAYBACK_EVENTS,
-    PLAYBACK_BANDWIDTH,
-    SESSION_SUMMARIES,
-    SESSION_FOLDS,
-    WATCHES,
-    ACCOUNT_REQUESTS,
-    ACCOUNT_EVENTS,
-    ACCOUNTS,
-    LICENSE_REQUESTS,
-    LICENSE_DECISIONS,
-    SESSIONS,
-    SESSION_LEASES,
-    SESSION_CONTROL,
-    KEY_REQUESTS,
-    CONTENT_KEYS,
-    BITRATE_DECISIONS,
-    RECOMMENDATION_REQUESTS,
-    RECOMMENDATION_UPDATES,
-    RECOMMENDATIONS_SERVED,
-    STEERING_DECISIONS,
-    CATALOG_REQUESTS,
-    CATALOG_TITLES,
-    SIGNING_KEYS,
-    GATEWAY_REPLIES,
-    GATEWAY_LEDGER,
-    DEAD_LETTERS_HANDLED,
+TOPICS: Final[tuple[Topic, ...]] = tuple(
+    topic for topic in list(globals().values()) if isinstance(topic, Topic)
 )
+"""Every topic above, in its order."""
 
 BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}
