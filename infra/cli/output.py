@@ -10,6 +10,7 @@ import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,9 +30,15 @@ def print_rows(
     for column in columns:
         table.add_column(column, overflow="fold")  # an id that is cut is of no use
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*(_shown(cell) for cell in row))
     width = None if sys.stdout.isatty() else WIDTH_UNBOUND
     Console(soft_wrap=True, width=width).print(table)
+
+
+def _shown(cell: Any) -> Text:
+    """As it is, but for what a terminal would obey: cells hold what anybody has sent."""
+    text = "" if cell is None else str(cell)
+    return Text("".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text))
 
 
 def json_option(command: F) -> F:
