@@ -19,7 +19,7 @@ from infra.settings import PREFIX, load_settings
 from infra.stack import free_port
 
 ROOT: Final = Path(__file__).parents[2]
-READY_TIMEOUT_S: Final = 300
+READY_TIMEOUT_S: Final = 600
 DEMO_TIMEOUT_S: Final = 600
 STOP_TIMEOUT_S: Final = 30
 LOOK_S: Final = 0.2

@@ -4,39 +4,56 @@ import { element, fill } from "../dom.js";
 import { explain } from "../words.js";
 import { poster } from "./title.js";
 
-/** `onOpen(title, reason)` when a title is chosen. */
+/** What was watched a moment ago changes the rows within seconds: they are looked at again. */
+const LOOKS_MS = [1500, 2500, 4000, 8000];
+
+/** `onOpen(title, item)` when a title is chosen. */
 export async function showBrowse(view, { api, profile, onOpen, notify }) {
-  const titles = new Map();
   const page = element("div", {}, element("p", { class: "quiet" }, "Loading your page…"));
   fill(view, page);
   const [catalog, recommended] = await Promise.all([
     api.titles().catch(failed(notify, [])),
     api.recommendations(profile.profile_id).catch(failed(notify, { rows: [] })),
   ]);
-  for (const title of catalog) titles.set(title.content_id, title);
-  const rows = recommended.rows.map((row) => ({
+  draw(page, catalog, recommended.rows, onOpen);
+  void keepCurrent(page, recommended.rows, {
+    look: () => api.recommendations(profile.profile_id),
+    redraw: (rows) => draw(page, catalog, rows, onOpen),
+  });
+}
+
+async function keepCurrent(page, rows, { look, redraw }) {
+  let shown = JSON.stringify(rows);
+  for (const delayMs of LOOKS_MS) {
+    await new Promise((resolve) => setTimeout(resolve, delayMs));
+    if (!page.isConnected) return;
+    const told = await look().catch(() => null);
+    if (told === null || !page.isConnected || JSON.stringify(told.rows) === shown) continue;
+    shown = JSON.stringify(told.rows);
+    redraw(told.rows);
+  }
+}
+
+function draw(page, catalog, recommended, onOpen) {
+  const titles = new Map(catalog.map((title) => [title.content_id, title]));
+  const rows = recommended.map((row) => ({
     ...row,
     items: row.items.filter((item) => titles.has(item.content_id)),
   }));
   const first = rows.flatMap((row) => row.items)[0];
+  const everything = catalog.map((title) => ({
+    content_id: title.content_id,
+    reason: title.genres.join(" · "),
+  }));
   fill(
     page,
     first ? hero(titles.get(first.content_id), first, onOpen) : null,
-    rows.filter((row) => row.items.length > 0).map((row) => shelf(row, titles, onOpen)),
-    shelf(
-      {
-        row: "all",
-        reason: "Everything",
-        items: catalog.map((title) => ({ content_id: title.content_id, reason: title.genres.join(" · ") })),
-      },
-      titles,
-      onOpen,
-    ),
+    rows.map((row) => shelf(row, titles, onOpen)),
+    shelf({ row: "all", reason: "Everything", items: everything }, titles, onOpen),
     catalog.length === 0
       ? element("p", { class: "quiet center" }, "The catalog is empty. Titles appear here as they are packaged.")
       : null,
   );
-  return titles;
 }
 
 function hero(title, item, onOpen) {
