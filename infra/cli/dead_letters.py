@@ -13,7 +13,7 @@ from infra.cli.output import json_option, print_rows
 from infra.cli.progress import progress_bar
 from infra.deployment import Deployment
 from infra.operations.letters.box import handled_key, read_handled, read_letters
-from infra.operations.letters.handling import open_letter_desk
+from infra.operations.letters.handling import handle_all, open_letter_desk
 from infra.operations.letters.letter import Letter, LetterFilter, LetterGroup, group_letters
 from infra.operations.letters.redrive import Planned, plan_redrive
 from infra.operations.moments import instant, parse_moment
@@ -232,8 +232,8 @@ async def _handle(
         async with open_letter_desk(deployment, system_clock) as desk:
             handle = desk.redrive if verb == "redrive" else desk.drop
             with progress_bar() as bar:
-                for letter in bar.track(going, description=verb):
-                    await handle(letter)
+                task = bar.add_task(verb, total=len(going))
+                await handle_all(going, handle, lambda count: bar.update(task, completed=count))
     _print_plan(verb, plan, dry_run, as_json)
 
 

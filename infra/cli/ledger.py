@@ -63,5 +63,7 @@ def command(minutes: int, topic: str, watch: bool, as_json: bool) -> None:
 
 def _print(client: Client, minutes: int, topic: str, as_json: bool) -> None:
     found = client.query(QUERY, parameters={"minutes": minutes, "topic": topic})
-    rows = [[row[0].strftime("%Y-%m-%dT%H:%MZ"), *row[1:]] for row in found.result_rows]
+    rows = [
+        [row[0].strftime("%Y-%m-%dT%H:%MZ"), *row[1:-1], bool(row[-1])] for row in found.result_rows
+    ]
     print_rows(found.column_names, rows, as_json=as_json)

@@ -25,7 +25,7 @@ from tests.integration.commands import (
     an_operated_deployment,
     eventually,
 )
-from tests.unit.cli.test_redrive import Raw
+from tests.unit.cli.letters import Raw
 
 TOPIC = PLAYBACK_EVENTS.name
 
@@ -176,7 +176,7 @@ async def _wait_stored(operator: Operator, event: Heartbeat) -> None:
 
 async def _delete_rows(operator: Operator, session_id: str) -> None:
     client = open_client(parse_url(operator.deployment.clickhouse_url()))
-    client.command(f"DELETE FROM events_raw WHERE session_id = '{session_id}'")
+    client.command("DELETE FROM events_raw WHERE session_id = %s", parameters=[session_id])
     assert not await is_stored(operator, session_id)
 
 

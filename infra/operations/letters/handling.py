@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Final, Literal
 
 from infra.deployment import Deployment
 from infra.keys.folder import KeyFolder
@@ -17,6 +18,9 @@ from schemas.operations import HandledLetter
 from streams.clock import Clock
 from streams.producer import Publisher
 from streams.topics import DEAD_LETTERS_HANDLED
+
+AT_ONCE: Final = 50
+"""Of at most 1 MiB each: within what the publisher holds unacknowledged."""
 
 
 class LetterDesk:
@@ -58,6 +62,22 @@ class LetterDesk:
             at_ms=self._clock(),
         )
         await self._publisher.publish(DEAD_LETTERS_HANDLED, handled_key(letter), handled)
+
+
+async def handle_all(
+    letters: Sequence[Letter],
+    handle: Callable[[Letter], Awaitable[None]],
+    on_handled: Callable[[int], None],
+) -> None:
+    """Handle letters in their order, so many at a time; told how many are done.
+
+    Raises UnavailableError where the log does not take one: those before it are handled.
+    """
+    for first in range(0, len(letters), AT_ONCE):
+        batch = letters[first : first + AT_ONCE]
+        # Each is queued for its partition before any is waited for, so their order is kept.
+        await asyncio.gather(*(handle(letter) for letter in batch))
+        on_handled(first + len(batch))
 
 
 @asynccontextmanager

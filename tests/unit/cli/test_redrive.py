@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.operations.letters.letter import Letter, LetterFilter, group_letters, letter_of
+from infra.operations.letters.letter import LetterFilter, group_letters, letter_of
 from infra.operations.letters.redrive import REDRIVES_MAX, headers_back, plan_redrive, refuse
 from schemas import codec
 from schemas.delivery import LedgerEntry
@@ -18,6 +16,7 @@ from schemas.errors import InvalidMessageError
 from streams.dead_letters import attempt_of, dead_letter_headers
 from streams.topics import BY_NAME, PLAYBACK_EVENTS
 from tests.builders import a_bandwidth
+from tests.unit.cli.letters import Raw, a_letter
 
 NOW_MS = 1_000_000
 REQUEST = Request(
@@ -28,31 +27,6 @@ REQUEST = Request(
     reply_key=b"k",
     body=msgspec.Raw(b"{}"),
 )
-
-
-@dataclass(frozen=True)
-class Raw:
-    key: bytes | None = b"session-1"
-    value: bytes | None = b"{}"
-    headers: tuple[tuple[str, bytes], ...] = ()
-    partition: int = 0
-    offset: int = 17
-    timestamp: int = 5_000
-
-
-def a_letter(topic: str = "playback.events.v1", **changes: object) -> Letter:
-    headers = {
-        "source-partition": b"3",
-        "source-offset": b"40",
-        "reason": b"handler-failed",
-        "agent": b"fold",
-        "attempt": b"1",
-        "failed-at-ms": b"6000",
-    }
-    letter = letter_of(
-        topic, Raw(value=codec.encode(a_bandwidth(1)), headers=tuple(headers.items()))
-    )
-    return msgspec.structs.replace(letter, **changes)
 
 
 def test_an_event_goes_back_as_it_came() -> None:
