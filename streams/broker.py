@@ -7,6 +7,9 @@ from typing import Any
 
 import msgspec
 
+RETRY_BACKOFF_MS = 300
+"""Between a reader's attempts to reach a broker that is away: a dozen of them ask at once."""
+
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True):
     """A Kafka cluster and this deployment's part of it."""

@@ -128,7 +128,7 @@ class Publisher:
             max_batch_size=BATCH_BYTES_MAX,
             max_request_size=4 << 20,
             request_timeout_ms=self._timeout_ms,
-            retry_backoff_ms=50,
+            retry_backoff_ms=100,
             metadata_max_age_ms=60_000,
         )
         try:

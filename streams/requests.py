@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from schemas import codec
 from schemas.envelope import Refused, Request, Role
 from schemas.errors import InvalidMessageError, PlayheadError, RetryableError
-from streams.broker import Broker
+from streams.broker import RETRY_BACKOFF_MS, Broker
 from streams.clock import Clock
 from streams.identity import Directory, Identity, is_signature
 from streams.producer import Publisher
@@ -117,6 +117,7 @@ class Asker:
             group_id=None,
             enable_auto_commit=False,
             fetch_max_wait_ms=500,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
         )
         await self._consumer.start()
         mine = TopicPartition(self._broker.physical(GATEWAY_REPLIES.name), self._partition)

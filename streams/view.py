@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.errors import InvalidMessageError
 from schemas.secrets import SecretBytes
-from streams.broker import Broker
+from streams.broker import RETRY_BACKOFF_MS, Broker
 from streams.clock import Clock
 from streams.reader import RecordReader
 from streams.records import Record
@@ -73,6 +73,7 @@ class View(Generic[T]):
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=POLL_MS,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
             max_partition_fetch_bytes=4 << 20,
             isolation_level="read_uncommitted",
         )

@@ -63,7 +63,8 @@ def prepare(
     """
     home = home.absolute()
     folder = home / "kafka"
-    runtime = (runtime or home / "runtime").absolute()
+    # Resolved, because Java takes its cache only with the class path that it was made with.
+    runtime = (runtime or home / "runtime").resolve()
     class_path = provide_jars(runtime, JAVA_HOME, on_progress)
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     port = port or free_port()

@@ -29,7 +29,7 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
     port: int | None = None
     stage: int = 0
     grace_s: float = 3.0
-    ready_timeout_s: float = 60.0
+    ready_timeout_s: float = 180.0
     once: bool = False
 
 

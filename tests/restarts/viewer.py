@@ -22,6 +22,8 @@ EVENTS_PER_TICK = 7
 RETRY_S = 0.2
 LOOK_S = 0.4
 REQUEST_TIMEOUT_S = 12
+POSTS_MAX = 8
+"""In flight at once; what waits behind them is the player's queue."""
 SETTLE_TIMEOUT_S = 60
 SERVED_FROM = ".//{urn:mpeg:dash:schema:mpd:2011}BaseURL[@serviceLocation]"
 TYPES = ("heartbeat", "bandwidth", "seek", "bandwidth", "interaction", "pause", "bandwidth")
@@ -39,6 +41,7 @@ class Viewer:
         self._bases: list[str] = []
         self._segment = 0
         self._posts: list[asyncio.Task[None]] = []
+        self._posting = asyncio.Semaphore(POSTS_MAX)
         self.ledger = ClientLedger(viewing.session_id, f"player-{random.randbytes(4).hex()}")
         self.attempts = Attempts()
         self.outcomes: set[str] = set()
@@ -97,16 +100,19 @@ class Viewer:
 
     async def _look_again(self, name: str, look: Look) -> None:
         while True:
-            began_s = time.monotonic()
-            self.attempts.note(name, began_s, await self._status_of(look))
-            await asyncio.sleep(max(0.0, began_s + LOOK_S - time.monotonic()))
+            await self._attempt(name, look)
+            await asyncio.sleep(LOOK_S)
 
-    async def _status_of(self, look: Look) -> int:
+    async def _attempt(self, name: str, look: Look) -> int:
+        """The status, noted; 0 where there was no answer."""
+        began_s, status = time.monotonic(), 0
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                return await look()
+                status = await look()
         except (aiohttp.ClientError, OSError):  # TimeoutError is one of them.
-            return 0
+            pass
+        self.attempts.note(name, began_s, status)
+        return status
 
     async def _get(self, url: str, headers: dict[str, str] | None = None) -> int:
         async with self._http.get(url, headers=headers) as response:
@@ -167,15 +173,11 @@ class Viewer:
 
     async def _post_until_taken(self, facts: list[Fact], lines: bytes) -> None:
         """The same bytes until the gateway says that they are durable."""
-        while True:
-            began_s = time.monotonic()
-            status = await self._status_of(lambda: self._post_lines(lines))
-            self.attempts.note("events", began_s, status)
-            if status == 202:
-                self.ledger.acknowledge(facts)
-                return
-            assert status in {0, 503}, f"the gateway answers events with {status}"
-            await asyncio.sleep(RETRY_S)
+        async with self._posting:
+            while (status := await self._attempt("events", lambda: self._post_lines(lines))) != 202:
+                assert status in {0, 503}, f"the gateway answers events with {status}"
+                await asyncio.sleep(RETRY_S)
+        self.ledger.acknowledge(facts)
 
     async def _post_lines(self, lines: bytes) -> int:
         headers = {"Content-Type": "application/x-ndjson"}
