@@ -34,10 +34,14 @@ def add_pages(app: web.Application, config: GatewayConfig) -> None:
         app.router.add_static("/players/", config.players_folder)
 
 
-def content_policy(config: GatewayConfig) -> str:
-    """Nothing inline and nothing from elsewhere, but media from the CDNs."""
+def content_policy(config: GatewayConfig, public_url: str) -> str:
+    """Nothing inline and nothing from elsewhere, but media from the CDNs.
+
+    Players are told addresses below `public_url`, whichever name the page was asked for by.
+    """
     cdns = " ".join(dict.fromkeys(_origin(cdn.base_url) for cdn in config.cdns))
-    connect = " ".join(("'self'", cdns, *config.connect_sources))
+    origins = (_origin(url) for url in (public_url, *config.connect_sources) if url)
+    connect = " ".join(dict.fromkeys(("'self'", *cdns.split(), *origins)))
     return "; ".join(
         (
             "default-src 'none'",
@@ -45,7 +49,7 @@ def content_policy(config: GatewayConfig) -> str:
             "style-src 'self'",
             "font-src 'self'",
             f"img-src 'self' data: {cdns}",
-            f"media-src 'self' blob: {cdns}",
+            f"media-src 'self' blob: data: {cdns}",  # Shaka's empty text track is a data: URL
             "worker-src 'self' blob:",
             f"connect-src {connect}",
             "base-uri 'none'",
@@ -57,11 +61,12 @@ def content_policy(config: GatewayConfig) -> str:
 
 def _page(file: Path) -> Handler:
     async def get_page(request: web.Request) -> web.StreamResponse:
-        config = gateway_of(request).config
+        gateway = gateway_of(request)
+        policy = content_policy(gateway.config, gateway.public_url)
         return web.FileResponse(
             file,
             headers={
-                "Content-Security-Policy": content_policy(config),
+                "Content-Security-Policy": policy,
                 "Referrer-Policy": "no-referrer",
                 "Cache-Control": "no-cache",
             },

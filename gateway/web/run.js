@@ -126,9 +126,11 @@ export class Run {
   async end(reason) {
     if (this.#isOver) return;
     this.#close(reason);
+    const player = this.#player;
+    this.#player = null;
     await this.reporter.flush();
     await Promise.allSettled([
-      this.#player?.destroy(),
+      player?.destroy(),
       this.#api.endSession(this.session.session_id),
     ]);
   }

@@ -4,13 +4,13 @@ import { drawing, fill } from "../dom.js";
 import { rate } from "../words.js";
 
 const SPAN_MS = 90_000;
-const WIDTH = 900;
-const HEIGHT = 260;
-const LEFT = 64;
-const RIGHT = 70;
+const WIDTH_MIN = 300;
+const HEIGHT = 250;
+const LEFT = 52;
+const RIGHT = 78;
 const TOP = 16;
 const BOTTOM = 26;
-const TICK_MS = 15_000;
+const TICK_MS = 30_000;
 
 /** Draws samples `{at, ceilingKbps, renditionKbps, throughputKbps, isStalled}`, newest last. */
 export class Chart {
@@ -19,7 +19,7 @@ export class Chart {
   #frame = drawing("g");
   node = drawing(
     "svg",
-    { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "Bitrate over time" },
+    { class: "chart", role: "img", "aria-label": "Bitrate over time" },
     this.#frame,
     this.#plot,
   );
@@ -37,8 +37,10 @@ export class Chart {
   /** The newest sample stands at the right edge. */
   draw(ladder, now) {
     if (ladder.length === 0) return;
+    const width = Math.max(WIDTH_MIN, this.node.clientWidth);
+    this.node.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     const rates = ladder.map((rendition) => rendition.bitrateKbps);
-    const scale = new Scale(Math.min(...rates) / 2, Math.max(...rates) * 2, now);
+    const scale = new Scale(width, Math.min(...rates) / 2, Math.max(...rates) * 2, now);
     fill(this.#frame, rungs(ladder, scale), ticks(scale, now));
     const steps = (name) => stepped(this.#samples, name, scale);
     fill(
@@ -53,7 +55,8 @@ export class Chart {
 }
 
 class Scale {
-  constructor(lowest, highest, now) {
+  constructor(width, lowest, highest, now) {
+    this.right = width - RIGHT;
     this.from = now - SPAN_MS;
     this.lowest = Math.log2(lowest);
     this.range = Math.log2(highest) - this.lowest;
@@ -61,7 +64,7 @@ class Scale {
 
   x(at) {
     const share = Math.max(0, (at - this.from) / SPAN_MS);
-    return round(LEFT + share * (WIDTH - LEFT - RIGHT));
+    return round(LEFT + share * (this.right - LEFT));
   }
 
   /** What is above the scale lies on its upper edge. */
@@ -75,9 +78,9 @@ function rungs(ladder, scale) {
   return ladder.flatMap(({ height, bitrateKbps }) => {
     const y = scale.y(bitrateKbps);
     return [
-      drawing("line", { class: "rung", x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y }),
+      drawing("line", { class: "rung", x1: LEFT, x2: scale.right, y1: y, y2: y }),
       drawing("text", { x: LEFT - 10, y: y + 4, "text-anchor": "end" }, `${height}p`),
-      drawing("text", { x: WIDTH - RIGHT + 10, y: y + 4 }, rate(bitrateKbps)),
+      drawing("text", { x: scale.right + 10, y: y + 4 }, rate(bitrateKbps)),
     ];
   });
 }

@@ -32,6 +32,7 @@ export class Panel {
       this.#chart.node,
       this.#why,
     );
+    this.stored = this.#stored.node;
     this.node = element(
       "aside",
       { class: "panel", "aria-label": "Live panel" },
@@ -39,7 +40,6 @@ export class Panel {
       this.#edges.node,
       this.#license.node,
       this.#recommendations.node,
-      this.#stored.node,
     );
     this.#timer = setInterval(() => this.#sample(), SAMPLE_MS);
   }

@@ -50,7 +50,8 @@ export class RecommendationsCard {
 
   #show(changes) {
     if (changes.length === 0) return;
-    this.#changes = [...changes, ...this.#changes].slice(0, CHANGES_MAX);
+    const isNew = ({ place }) => changes.every((change) => change.place !== place);
+    this.#changes = [...changes, ...this.#changes.filter(isNew)].slice(0, CHANGES_MAX);
     fill(
       this.#list,
       this.#changes.map(({ title, row, reason }) =>
@@ -81,5 +82,5 @@ function placesOf(rows) {
 function compare(before, now) {
   return [...now]
     .filter(([place, item]) => before.get(place)?.reason !== item.reason)
-    .map(([, item]) => item);
+    .map(([place, item]) => ({ place, ...item }));
 }

@@ -17,6 +17,7 @@ export function createDashjs(dashjs, { video, session, contentId, onError, onTra
   for (const name of ["STREAM_INITIALIZED", "TRACK_CHANGE_RENDERED", "QUALITY_CHANGE_RENDERED"]) {
     player.on(events[name], () => onTracks());
   }
+  let textId = null;
   const audioKbps = () => Math.round((player.getCurrentRepresentationForType("audio")?.bandwidth ?? 0) / 1000);
   const asRendition = (representation) => ({
     height: representation.height,
@@ -49,11 +50,9 @@ export function createDashjs(dashjs, { video, session, contentId, onError, onTra
     chooseAudio(id) {
       player.setCurrentTrack(player.getTracksFor("audio")[id]);
     },
-    textTracks: () => tracks(player, "text").map((track) => ({
-      ...track,
-      isActive: track.isActive && player.isTextEnabled(),
-    })),
+    textTracks: () => tracks(player, "text").map((track) => ({ ...track, isActive: track.id === textId })),
     chooseText(id) {
+      textId = id;
       player.enableText(id !== null);
       if (id !== null) player.setTextTrack(id);
     },

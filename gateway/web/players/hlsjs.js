@@ -18,6 +18,9 @@ export function createHlsjs(Hls, { video, session, contentId, onError, onTracks 
     hls.on(Hls.Events[name], () => onTracks());
   }
 
+  hls.subtitleDisplay = false;
+  let textId = null;
+
   return {
     load(startS) {
       return new Promise((resolve, reject) => {
@@ -43,8 +46,9 @@ export function createHlsjs(Hls, { video, session, contentId, onError, onTracks 
     chooseAudio(id) {
       hls.audioTrack = id;
     },
-    textTracks: () => hls.subtitleTracks.map((track, index) => asTrack(track, index, hls.subtitleTrack)),
+    textTracks: () => hls.subtitleTracks.map((track, index) => asTrack(track, index, textId)),
     chooseText(id) {
+      textId = id;
       hls.subtitleDisplay = id !== null;
       hls.subtitleTrack = id ?? -1;
     },

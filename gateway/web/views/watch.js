@@ -20,7 +20,8 @@ class Watching {
   #run = null;
   #starting = null;
   #hasLeft = false;
-  #video = element("video", { controls: true, playsinline: true });
+  #video = null;
+  #screen = element("div", { class: "screen" });
   #message = element("div", { class: "message", role: "alert", hidden: true });
   #audio = trackSelect("Audio", (id) => this.#chooseAudio(id));
   #text = trackSelect("Subtitles", (id) => this.#chooseText(id));
@@ -34,7 +35,6 @@ class Watching {
     this.#given = given;
     this.#playerName = given.player;
     this.#panel = new Panel(given);
-    if (given.title.poster_url) this.#video.poster = given.title.poster_url;
     const { title } = given;
     this.node = element(
       "div",
@@ -42,7 +42,7 @@ class Watching {
       element(
         "div",
         { class: "stage" },
-        element("div", { class: "screen" }, this.#video, this.#message),
+        this.#screen,
         element(
           "div",
           { class: "under" },
@@ -57,6 +57,7 @@ class Watching {
           ),
         ),
         this.#panel.chart,
+        this.#panel.stored,
       ),
       this.#panel.node,
     );
@@ -67,6 +68,10 @@ class Watching {
   /** Opens a session and plays; a refusal is told where the picture would be. */
   async play(atMs = null) {
     this.#message.hidden = true;
+    // A new element each time: players leave their text tracks in the old one.
+    const poster = this.#given.title.poster_url || null;
+    this.#video = element("video", { controls: true, playsinline: true, poster });
+    fill(this.#screen, this.#video, this.#message);
     this.#starting = this.#start(atMs);
     await this.#starting;
   }
