@@ -25,6 +25,7 @@ from schemas.secrets import SecretBytes
 from streams.authenticity import MAC_HEADER, record_mac
 from streams.broker import Broker
 from streams.clock import Clock, system_clock
+from streams.connection import Connection
 from streams.topics import Topic
 
 BATCH_BYTES_MAX = 512 * 1024
@@ -113,13 +114,19 @@ class Publisher:
         self._timeout_ms = delivery_timeout_ms
         self._clock = clock
         self._lanes: dict[tuple[str, int], _Lane] = defaultdict(_Lane)
-        self._producer: AIOKafkaProducer | None = None
+        self._connection = Connection(self._make_producer)
         self.unacknowledged_bytes = 0
         self.last_acknowledged_at_ms = 0
 
     async def start(self) -> None:
         """Connect; raises UnavailableError where no broker answers."""
-        self._producer = AIOKafkaProducer(
+        try:
+            await self._connection.start()
+        except KafkaError as error:
+            raise UnavailableError("not_stored", str(error)) from error
+
+    def _make_producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
             **self._broker.client_options(),
             client_id=self._client_id,
             acks="all",
@@ -131,11 +138,6 @@ class Publisher:
             retry_backoff_ms=100,
             metadata_max_age_ms=60_000,
         )
-        try:
-            await self._producer.start()
-        except KafkaError as error:
-            await self._producer.stop()
-            raise UnavailableError("not_stored", str(error)) from error
 
     async def stop(self) -> None:
         """Send what has gathered, then disconnect."""
@@ -144,8 +146,7 @@ class Publisher:
                 lane.sender.cancel()
                 with suppress(asyncio.CancelledError):
                     await lane.sender
-        if self._producer is not None:
-            await self._producer.stop()
+        await self._connection.stop()
 
     async def publish(
         self,
@@ -194,11 +195,9 @@ class Publisher:
 
     async def is_reachable(self, *, timeout_ms: int = 1_000) -> bool:
         """Whether a broker answers now."""
-        if self._producer is None:
-            return False
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                await self._producer.client.fetch_all_metadata()
+                await self._connection.ask_metadata()
         except (KafkaError, TimeoutError):
             return False
         return True
@@ -256,8 +255,7 @@ class Publisher:
                 await self._send_batch(physical, partition, lane)
 
     async def _send_batch(self, physical: str, partition: int, lane: _Lane) -> None:
-        assert self._producer is not None, "start() comes first"
-        builder = self._producer.create_batch()
+        builder = self._connection.create_batch()
         sent: list[_Row] = []
         while lane.rows:
             row = lane.rows[0]
@@ -280,10 +278,8 @@ class Publisher:
         await self._deliver(builder, physical, partition, sent)
 
     async def _deliver(self, builder: Any, physical: str, partition: int, sent: list[_Row]) -> None:
-        assert self._producer is not None
         try:
-            future = await self._producer.send_batch(builder, physical, partition=partition)
-            metadata = await future
+            first_offset = await self._connection.send(builder, physical, partition)
         except KafkaError as error:
             failure = UnavailableError("unknown", type(error).__name__)
             for row in sent:
@@ -291,7 +287,7 @@ class Publisher:
         else:
             self.last_acknowledged_at_ms = self._clock()
             for index, row in enumerate(sent):
-                row.delivery.settle(Receipt(partition, metadata.offset + index))
+                row.delivery.settle(Receipt(partition, first_offset + index))
         finally:
             for row in sent:
                 self._drop(row)
