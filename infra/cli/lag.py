@@ -9,7 +9,7 @@ import click
 
 from infra.cli.output import json_option, print_rows
 from infra.deployment import Deployment
-from infra.operations.log_access import CONSUMER_GROUPS
+from infra.operations.log_access import CONSUMER_GROUPS, saying_why
 from infra.settings import load_settings
 from streams.clock import system_clock
 from streams.lag import GroupLag, read_lags
@@ -27,7 +27,9 @@ def command(watch: bool, as_json: bool) -> None:
     """
     deployment = Deployment(settings=load_settings())
     while True:
-        lags = asyncio.run(read_lags(deployment.broker(), CONSUMER_GROUPS, system_clock()))
+        broker = deployment.broker()
+        with saying_why(broker):
+            lags = asyncio.run(read_lags(broker, CONSUMER_GROUPS, system_clock()))
         if watch and not as_json:
             click.clear()
         _print(lags, as_json)

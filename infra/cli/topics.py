@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from infra.cli.output import json_option, print_rows
 from infra.deployment import Deployment
+from infra.operations.log_access import saying_why
 from infra.settings import load_settings
 from streams.admin import apply_topics
 from streams.asyncapi import asyncapi_document
@@ -47,7 +48,8 @@ def list_topics(as_json: bool) -> None:
     Example: playhead topics list
     """
     broker = _broker()
-    existing = asyncio.run(_existing(broker))
+    with saying_why(broker):
+        existing = asyncio.run(_existing(broker))
     print_rows(
         ("topic", "key", "partitions", "kept", "writer", "on the broker"),
         (
@@ -92,9 +94,10 @@ def apply(dry_run: bool) -> None:
     """
     settings = load_settings()
     broker = Deployment(settings=settings).broker()
-    made = asyncio.run(
-        apply_topics(broker, replication=settings.kafka_replication, dry_run=dry_run)
-    )
+    with saying_why(broker):
+        made = asyncio.run(
+            apply_topics(broker, replication=settings.kafka_replication, dry_run=dry_run)
+        )
     for name in made:
         click.echo(f"{'would make' if dry_run else 'made'} {name}")
     click.echo(f"{len(made)} topics {'are missing' if dry_run else 'made'}")
@@ -131,7 +134,9 @@ def tail(name: str, last: int, follow: bool) -> None:
 
     Example: playhead topics tail playback.events.v1 -n 3 --no-follow
     """
-    asyncio.run(_tail(_broker(), _topic(name), last, follow))
+    topic, broker = _topic(name), _broker()
+    with saying_why(broker):
+        asyncio.run(_tail(broker, topic, last, follow))
 
 
 async def _tail(broker: Broker, topic: Topic, last: int, follow: bool) -> None:
