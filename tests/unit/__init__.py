@@ -1,0 +1,1 @@
+"""Pure parts, fast, without processes."""
