@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.config import GatewayConfig
 from gateway.feed import Feed
+from gateway.stored_overview import StoredOverview
 from gateway.stored_session import StoredSession
 from schemas.bitrate import BitrateDecision
 from schemas.catalog import Title
@@ -99,6 +100,9 @@ class StoredSessions(Protocol):
         self, session_id: str, since_ms: int, *, events_max: int, decisions_max: int
     ) -> StoredSession:
         """Raises RetryableError where the store is away."""
+
+    async def overview(self) -> StoredOverview:
+        """The last hour; raises RetryableError where the store is away."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway import health, pages
+from gateway import health, overview, pages
 from gateway.bodies import HealthAnswer
+from gateway.overview import OverviewAnswer
 from gateway.routing.route import Route
 
 OPERATIONS_ROUTES: Final[tuple[Route, ...]] = (
@@ -35,6 +36,18 @@ OPERATIONS_ROUTES: Final[tuple[Route, ...]] = (
         says="Prometheus' text format",
         traffic="health",
         answers={200: "text/plain"},
+    ),
+    Route(
+        name="getOverview",
+        method="GET",
+        path="/v1/admin/overview",
+        handler=overview.get_overview,
+        says="The last hour as analytics has it, for the console",
+        traffic="stream",
+        access="admin",
+        roles=("operator",),
+        answers={200: OverviewAnswer},
+        problems=(404,),
     ),
     Route(
         name="getOpenAPI",

@@ -1,4 +1,4 @@
-"""Reads one session's rows over ClickHouse's HTTP interface, by fixed queries."""
+"""Reads what the player page and the console show, over ClickHouse's HTTP interface."""
 
 from __future__ import annotations
 
@@ -7,58 +7,23 @@ from typing import Any, Final
 
 import aiohttp
 
+from gateway.stored_overview import StoredDecisions, StoredOverview, StoredPlays, StoredTopic
 from gateway.stored_session import StoredEvent, StoredLicense, StoredQuality, StoredSession
 from infra.clickhouse.client import parse_url
+from infra.clickhouse.stored_queries import (
+    DECISIONS_QUERY,
+    EVENTS_QUERY,
+    LICENSES_QUERY,
+    PLAYS_QUERY,
+    QUALITY_QUERY,
+    TOPICS_QUERY,
+)
 from schemas.codec import Decoder
 from schemas.errors import RetryableError
 
 READERS_MAX: Final = 4
 """Sessions read at a time; the engine has others to serve."""
 TIMEOUT_S: Final = 5.0
-
-# Measurements are many: half of the rows are kept for what the viewer did.
-EVENTS_QUERY: Final = """
-SELECT type, via, source, sequence,
-    toUnixTimestamp64Milli(at) AS at_ms, toUnixTimestamp64Milli(received_at) AS received_at_ms,
-    playhead_ms, bitrate_kbps, cdn,
-    multiIf(
-        type = 'bandwidth' AND object_type != '',
-        concat(object_type, ' ', toString(ifNull(status, 0))),
-        type = 'error', code, type = 'warning', code,
-        type = 'interaction', concat(name, ' ', value),
-        type = 'stopped', reason,
-        type = 'bitrate_changed', concat(toString(ifNull(height, 0)), 'p'),
-        type = 'seek', concat('to ', toString(intDiv(ifNull(to_ms, 0), 1000)), ' s'),
-        '') AS detail,
-    kafka_partition, kafka_offset
-FROM events
-WHERE session_id = toUUID({session_id:String})
-    AND at >= fromUnixTimestamp64Milli({since_ms:Int64})
-ORDER BY kafka_time DESC, kafka_offset DESC
-LIMIT {half:UInt32} BY type = 'bandwidth'
-LIMIT {count:UInt32}
-FORMAT JSONEachRow
-"""
-LICENSES_QUERY: Final = """
-SELECT toUnixTimestamp64Milli(decided_at) AS decided_at_ms, action, outcome, reason, system,
-    tiers, key_ids_asked, key_ids_granted, policy_version
-FROM license_decisions
-WHERE session_id = {session_id:String}
-    AND decided_at >= fromUnixTimestamp64Milli({since_ms:Int64})
-ORDER BY decided_at DESC
-LIMIT {count:UInt32}
-FORMAT JSONEachRow
-"""
-QUALITY_QUERY: Final = """
-SELECT event_count, time_to_first_frame_ms, rebuffer_count, rebuffer_duration_ms, played_ms,
-    average_bitrate_kbps
-FROM sessions
-WHERE session_id = toUUID({session_id:String})
-    AND started_at >= fromUnixTimestamp64Milli({since_ms:Int64})
-ORDER BY version DESC
-LIMIT {count:UInt32}
-FORMAT JSONEachRow
-"""
 
 
 class ClickHouseSessions:
@@ -74,6 +39,9 @@ class ClickHouseSessions:
         self._events: Decoder[StoredEvent] = Decoder(StoredEvent)
         self._licenses: Decoder[StoredLicense] = Decoder(StoredLicense)
         self._qualities: Decoder[StoredQuality] = Decoder(StoredQuality)
+        self._plays: Decoder[StoredPlays] = Decoder(StoredPlays)
+        self._decisions: Decoder[StoredDecisions] = Decoder(StoredDecisions)
+        self._topics: Decoder[StoredTopic] = Decoder(StoredTopic)
 
     async def read(
         self, session_id: str, since_ms: int, *, events_max: int, decisions_max: int
@@ -91,6 +59,14 @@ class ClickHouseSessions:
             licenses=tuple(licenses),
             quality=qualities[0] if qualities else None,
         )
+
+    async def overview(self) -> StoredOverview:
+        """Three queries, one after the other."""
+        async with self._readers:
+            (plays,) = await self._rows(PLAYS_QUERY, self._plays)
+            decisions = await self._rows(DECISIONS_QUERY, self._decisions)
+            topics = await self._rows(TOPICS_QUERY, self._topics)
+        return StoredOverview(plays=plays, decisions=tuple(decisions), topics=tuple(topics))
 
     async def _rows(self, query: str, decoder: Decoder[Any], **values: str | int) -> list[Any]:
         parameters = {f"param_{name}": str(value) for name, value in values.items()}

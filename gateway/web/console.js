@@ -1,0 +1,141 @@
+/** The operator's console: the gateway that serves it, and the last hour as analytics has it. */
+
+import { ProblemError, send } from "./api.js";
+import { element, fill, write } from "./dom.js";
+import { readMetrics } from "./metrics.js";
+import { card, figures } from "./panel/card.js";
+import { explain, rate, span, spoken, timeOfDay } from "./words.js";
+
+const TOKEN = "playhead.operator";
+const LOOK_MS = 3000;
+const COMMAND = "playhead admin token create --role operator";
+
+const view = document.querySelector("#view");
+const ready = document.querySelector("#ready");
+
+function askForToken(said = "") {
+  const input = element("input", { name: "token", type: "password", autocomplete: "off", required: true });
+  const form = element(
+    "form",
+    { class: "card sign-in" },
+    element("h1", {}, "Console"),
+    element("p", { class: "quiet" }, said || "For operators. A token is made by"),
+    element("code", { class: "small" }, COMMAND),
+    element("label", { class: "field" }, "Operator token", input),
+    element("button", { class: "button main", type: "submit" }, "Open"),
+  );
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    sessionStorage.setItem(TOKEN, input.value.trim());
+    void open();
+  });
+  fill(view, form);
+  input.focus();
+}
+
+async function open() {
+  const shown = new Overview();
+  for (;;) {
+    try {
+      shown.show(await send("GET", "/v1/admin/overview", undefined, { bearer: sessionStorage.getItem(TOKEN) }));
+      shown.showGateway(readMetrics(await fetch("/metrics").then((answer) => answer.text())));
+      if (!shown.node.isConnected) fill(view, shown.node);
+    } catch (error) {
+      if (error instanceof ProblemError && error.status < 500) {
+        sessionStorage.removeItem(TOKEN);
+        askForToken(error.status === 403 ? "That token is of another role. Make one by" : "That token does not count. Make one by");
+        return;
+      }
+      write(ready, explain(error));
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+class Overview {
+  #plays = figures({ running: "Playing now", sessions: "Sessions", failed: "Failed", p50: "Start p50", p95: "Start p95", stalled: "Stalled time" });
+  #gateway = figures({ requests: "Requests", errors: "5xx", license: "License", lag: "Loop lag", held: "Bodies held", waiting: "Queued" });
+  #decisions = element("table");
+  #steering = element("table");
+  #why = element("p", { class: "quiet small" }, "No decision yet.");
+  #topics = element("table");
+
+  constructor() {
+    const topics = card("ledger", "Ledger, last hour", this.#topics);
+    topics.classList.add("wide");
+    this.node = element(
+      "div",
+      { class: "console" },
+      card("plays", "Playback, last hour", this.#plays.node),
+      card("gateway", "This gateway", this.#gateway.node),
+      card("decisions", "License decisions, last hour", this.#decisions),
+      card("steering", "CDN order", this.#steering, this.#why),
+      topics,
+    );
+  }
+
+  show({ stored, steering }) {
+    const { plays } = stored;
+    this.#plays.set({
+      running: String(plays.running_count),
+      sessions: String(plays.session_count),
+      failed: String(plays.failed_count),
+      p50: duration(plays.time_to_first_frame_p50_ms),
+      p95: duration(plays.time_to_first_frame_p95_ms),
+      stalled: plays.rebuffer_ratio === null ? "–" : `${(100 * plays.rebuffer_ratio).toFixed(2)} %`,
+    });
+    table(this.#decisions, ["outcome", "reason", "count"], stored.decisions.map((each) => [each.outcome, spoken(each.reason), each.count]));
+    table(this.#topics, ["topic", "accepted", "stored", "re-sent", "conflicts", "refused", "unavailable", "shed", "dead letters", "complete until"], stored.topics.map(topicLine));
+    if (steering !== null) this.#showSteering(steering);
+  }
+
+  showGateway(metrics) {
+    const requests = metrics.sum("playhead_http_requests_total");
+    const errors = metrics.sum("playhead_http_requests_total", ({ status }) => status.startsWith("5"));
+    const ofLicense = ({ route }) => route === "postLicense";
+    const licenses = metrics.sum("playhead_http_request_duration_seconds_count", ofLicense);
+    const seconds = metrics.sum("playhead_http_request_duration_seconds_sum", ofLicense);
+    this.#gateway.set({
+      requests: String(requests),
+      errors: String(errors),
+      license: licenses ? span((1000 * seconds) / licenses) : "–",
+      lag: span(1000 * metrics.sum("playhead_loop_lag_seconds")),
+      held: `${Math.round(metrics.sum("playhead_held_bytes") / 1024)} KiB`,
+      waiting: `${Math.round(metrics.sum("playhead_unacknowledged_bytes") / 1024)} KiB`,
+    });
+    const isReady = metrics.sum("playhead_ready") === 1;
+    write(ready, isReady ? "ready" : "not ready");
+    ready.className = `push chip ${isReady ? "good" : "bad"}`;
+  }
+
+  #showSteering({ order, facts, reason, decided_at_ms: atMs }) {
+    const measured = new Map(facts.map((fact) => [fact.cdn, fact]));
+    table(
+      this.#steering,
+      ["CDN", "requests", "errors", "throughput", "state"],
+      order.map((cdn) => {
+        const fact = measured.get(cdn) ?? {};
+        return [cdn, fact.requests ?? 0, fact.errors ?? 0, rate(fact.throughput_kbps), fact.is_down ? "down" : "up"];
+      }),
+    );
+    write(this.#why, `${timeOfDay(atMs)} · ${spoken(reason)}`);
+  }
+}
+
+function topicLine(topic) {
+  return [
+    topic.topic, topic.accepted, topic.stored, topic.duplicates, topic.conflicts, topic.refused,
+    topic.unavailable, topic.shed, topic.dead_letters,
+    topic.complete_until_ms === null ? "–" : timeOfDay(topic.complete_until_ms).slice(0, 8),
+  ];
+}
+
+function table(node, heads, rows) {
+  const line = (name, cells) => element("tr", {}, cells.map((cell) => element(name, {}, String(cell))));
+  fill(node, element("thead", {}, line("th", heads)), element("tbody", {}, rows.map((row) => line("td", row))));
+}
+
+const duration = (ms) => (ms === null ? "–" : span(ms));
+
+if (sessionStorage.getItem(TOKEN) === null) askForToken();
+else void open();
