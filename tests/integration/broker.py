@@ -85,4 +85,4 @@ def running_kafka(home: Path, *, fsync: bool = False) -> Iterator[Broker]:
         asyncio.run(broker.start())
         yield broker
     finally:
-        broker.stop()
+        broker.kill()  # what it held is thrown away
