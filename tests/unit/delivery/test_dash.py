@@ -90,9 +90,7 @@ def test_no_pssh_and_no_common_system_element_is_there() -> None:
 def test_steering_and_cmcd_are_told_under_the_session() -> None:
     root = mpd_of(a_title(), a_viewer())
     assert texts(root, "//m:ContentSteering/@defaultServiceLocation") == ["alpha"]
-    assert texts(root, "//m:ContentSteering/text()") == [
-        "http://127.0.0.1:18080/s/TOKEN/steering"
-    ]
+    assert texts(root, "//m:ContentSteering/text()") == ["http://127.0.0.1:18080/s/TOKEN/steering"]
     # Without it dash.js never asks.
     assert texts(root, "//m:ContentSteering/@queryBeforeStart") == ["true"]
     parameters = root.find(
