@@ -57,6 +57,11 @@ class Sandbox:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    async def stop(self) -> None:
+        """End it as Ctrl-C does; raises TimeoutError where it does not within STOP_TIMEOUT_S."""
+        self._process.send_signal(signal.SIGINT)
+        await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
+
     async def wait_ready(self, timeout_s: float = READY_TIMEOUT_S, *, not_pid: int = 0) -> None:
         """Return when every component is ready or done, none of them being `not_pid`.
 

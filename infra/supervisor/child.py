@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -55,18 +56,26 @@ def signal_group(pid: int, number: signal.Signals) -> None:
         return
 
 
-def kill_marked(run_id: str) -> int:
-    """kill -9 whatever still carries `run_id` in its environment; return how many did.
+def find_marked(run_id: str) -> list[int]:
+    """The processes that carry `run_id` in their environment.
 
     This finds the children of children too, whatever group they made. Only Linux tells.
     """
     mark = f"{RUN_ID_VARIABLE}={run_id}".encode()
-    count = 0
+    found: list[int] = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if mark in (folder / "environ").read_bytes().split(b"\0"):
-                os.kill(int(folder.name), signal.SIGKILL)
-                count += 1
+                found.append(int(folder.name))
         except OSError:  # It ended meanwhile, or is another user's.
             continue
-    return count
+    return found
+
+
+def kill_marked(run_id: str) -> int:
+    """kill -9 whatever still carries `run_id`; return how many did."""
+    found = find_marked(run_id)
+    for pid in found:
+        with suppress(ProcessLookupError):  # It ended meanwhile.
+            os.kill(pid, signal.SIGKILL)
+    return len(found)

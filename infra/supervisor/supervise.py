@@ -21,8 +21,8 @@ from infra.supervisor.report import Report
 from infra.supervisor.run_state import RunState, read_state, take_lock, write_state
 from infra.supervisor.runner import Runner, Surroundings
 
-# Of the 10 s that a stop may take, one is left for the process to end.
-STOP_TIMEOUT_S = 9.0
+# Of the 10 s that a stop may take, two are left for what remains and the process's own end.
+STOP_TIMEOUT_S = 8.0
 LEFTOVERS_TIMEOUT_S = 3.0
 REPORT_INTERVAL_S = 0.2
 # Whoever stops a whole process group may reach the supervisor twice.

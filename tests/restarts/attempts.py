@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from itertools import groupby
 from typing import NamedTuple
 
 
@@ -17,6 +18,10 @@ class Attempt(NamedTuple):
     @property
     def is_good(self) -> bool:
         return 200 <= self.status < 300
+
+
+def by_success(attempt: Attempt) -> bool:
+    return attempt.is_good
 
 
 class Attempts:
@@ -38,6 +43,13 @@ class Attempts:
             for name, attempts in self._by_name.items()
             if (failed := {each.status for each in attempts if not each.is_good})
         }
+
+    def longest_failure_count(self, name: str) -> int:
+        """How many attempts in a row failed at most."""
+        runs = (
+            list(run) for is_good, run in groupby(self._by_name[name], by_success) if not is_good
+        )
+        return max(map(len, runs), default=0)
 
     def recovery_s(self, name: str, killed_at_s: float) -> float:
         """From the kill to the first success that no failure follows; 0 where none failed."""

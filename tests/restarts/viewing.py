@@ -15,13 +15,14 @@ from streams.clock import system_clock
 from tests.restarts.film import Film
 
 DEVICE_ID = "living-room"
-PATIENCE = aiohttp.ClientTimeout(total=15)
 
 
 class Viewing(msgspec.Struct, frozen=True, kw_only=True):
     """What a player holds after the viewer pressed Play."""
 
     film: Film
+    email: str
+    password: str
     bearer: dict[str, str]
     """The account's Authorization header."""
     session_id: str
@@ -48,9 +49,7 @@ async def open_viewing(
             headers={"Authorization": f"Bearer {_billing_token(sandbox)}"},
         )
     )
-    grant = {"grant_type": "password", "username": email, "password": password}
-    tokens = await done(http.post(f"{root}/v1/tokens", json=grant))
-    bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+    bearer = await sign_in(sandbox, http, email, password)
     profile = await done(http.post(f"{root}/v1/profiles", json={"name": "Ada"}, headers=bearer))
     wanted = {
         "content_id": film.content_id,
@@ -60,6 +59,8 @@ async def open_viewing(
     opened = await done(http.post(f"{root}/v1/sessions", json=wanted, headers=bearer))
     return Viewing(
         film=film,
+        email=email,
+        password=password,
         bearer=bearer,
         session_id=opened["session_id"],
         session_token=opened["session_token"],
@@ -68,6 +69,15 @@ async def open_viewing(
         license_url=opened["license_url"],
         profile_id=profile["profile_id"],
     )
+
+
+async def sign_in(
+    sandbox: Sandbox, http: aiohttp.ClientSession, email: str, password: str
+) -> dict[str, str]:
+    """The Authorization header of a new access token."""
+    grant = {"grant_type": "password", "username": email, "password": password}
+    tokens = await done(http.post(f"{sandbox.deployment.gateway_url()}/v1/tokens", json=grant))
+    return {"Authorization": f"Bearer {tokens['access_token']}"}
 
 
 async def done(request: Any) -> dict[str, Any]:
