@@ -18,6 +18,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from agents.shell import Agent
+from infra.progress import watch_progress
 from streams.broker import Broker
 from streams.clock import Clock
 from streams.producer import Publisher
@@ -99,13 +100,16 @@ async def run_worker(
     await agent.start()
     agent.attach(app)
     await app.start()
-    crash = asyncio.create_task(_watch(app))
+    watches = [asyncio.create_task(_watch(app))]
+    if not app.producer_only:
+        watches.append(asyncio.create_task(watch_progress(app, publisher.is_reachable, halt)))
     try:
         async with _status_server(plan, lambda: app.started, registry, publisher, clock):
             log.info("worker %s is ready", plan.name)
             await stopping.wait()
     finally:
-        crash.cancel()
+        for watch in watches:
+            watch.cancel()
         await app.stop()
         await agent.stop()
 

@@ -7,7 +7,10 @@ from collections import Counter
 from typing import Any
 
 from infra.clickhouse.client import open_client, parse_url
+from infra.operations.log_access import CONSUMER_GROUPS
 from infra.sandbox import Sandbox
+from streams.clock import system_clock
+from streams.lag import read_lags
 from tests.restarts.client_ledger import ClientLedger, Fact
 
 STORED_TIMEOUT_S = 90
@@ -61,6 +64,16 @@ async def _count(sandbox: Sandbox, view: str, session_id: str) -> int:
     sql = f"SELECT count() FROM {view}{where}"  # noqa: S608 - names of views from this file
     rows = await query(sandbox, sql, session=session_id)
     return int(rows[0][0])
+
+
+async def assert_every_worker_goes_on(sandbox: Sandbox) -> None:
+    """No consumer group keeps a lag: each reads, acts and commits."""
+    broker = sandbox.deployment.broker()
+    async with asyncio.timeout(STORED_TIMEOUT_S):
+        while any(
+            lag.consumer_lag for lag in await read_lags(broker, CONSUMER_GROUPS, system_clock())
+        ):
+            await asyncio.sleep(LOOK_S)
 
 
 async def assert_session_is_folded(sandbox: Sandbox, session_id: str) -> None:

@@ -13,7 +13,12 @@ import pytest
 from infra.sandbox import Sandbox, running_sandbox
 from tests.integration.broker import runtime_folder
 from tests.restarts.film import Film, list_film
-from tests.restarts.reconciliation import assert_session_is_folded, assert_stored_exactly_once
+from tests.restarts.machine import is_starved
+from tests.restarts.reconciliation import (
+    assert_every_worker_goes_on,
+    assert_session_is_folded,
+    assert_stored_exactly_once,
+)
 from tests.restarts.viewer import Viewer
 from tests.restarts.viewing import DEVICE_ID, Viewing, done, open_viewing
 
@@ -88,19 +93,22 @@ async def test_playback_survives_the_death_of(
         await assert_stored_exactly_once(sandbox, viewing.session_id, viewer.ledger)
         await assert_session_is_folded(sandbox, viewing.session_id)
         await _assert_holds_one_slot(viewing, http)
+    await assert_every_worker_goes_on(sandbox)
 
 
 def _assert_only_that_failed(kill: Kill, viewer: Viewer) -> None:
     """What does not need the component never fails.
 
-    But on a busy machine an agent may miss the 2 s that it has, now and then, never in a row.
+    But agents have 2 s to answer: on a busy machine one is late now and then, though never twice
+    in a row; on one that is starved of time nothing can be said.
     """
     failures = viewer.attempts.statuses_of_failures()
-    beside = set(failures) - kill.may_fail
-    assert beside <= BY_AGENTS, failures
-    assert all(viewer.attempts.longest_failure_count(name) == 1 for name in beside), failures
     assert all(status in {0, 503} for statuses in failures.values() for status in statuses)
     assert viewer.outcomes <= {"not_stored", "unknown"}
+    beside = set(failures) - kill.may_fail
+    if not is_starved():
+        assert beside <= BY_AGENTS, failures
+        assert all(viewer.attempts.longest_failure_count(name) == 1 for name in beside), failures
 
 
 async def _until_all_succeed(viewer: Viewer, names: frozenset[str]) -> None:

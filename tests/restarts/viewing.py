@@ -51,24 +51,33 @@ async def open_viewing(
     )
     bearer = await sign_in(sandbox, http, email, password)
     profile = await done(http.post(f"{root}/v1/profiles", json={"name": "Ada"}, headers=bearer))
-    wanted = {
-        "content_id": film.content_id,
-        "profile_id": profile["profile_id"],
-        "device": {"device_id": DEVICE_ID, "max_height": 1080},
-    }
-    opened = await done(http.post(f"{root}/v1/sessions", json=wanted, headers=bearer))
+    opened = await open_session(sandbox, film, http, bearer, profile["profile_id"])
     return Viewing(
         film=film,
         email=email,
         password=password,
-        bearer=bearer,
-        session_id=opened["session_id"],
-        session_token=opened["session_token"],
-        root_url=root,
-        events_url=opened["events_url"],
-        license_url=opened["license_url"],
         profile_id=profile["profile_id"],
+        **opened,
     )
+
+
+async def open_session(
+    sandbox: Sandbox,
+    film: Film,
+    http: aiohttp.ClientSession,
+    bearer: dict[str, str],
+    profile_id: str,
+) -> dict[str, Any]:
+    """What a `Viewing` holds of one session."""
+    root = sandbox.deployment.gateway_url()
+    wanted = {
+        "content_id": film.content_id,
+        "profile_id": profile_id,
+        "device": {"device_id": DEVICE_ID, "max_height": 1080},
+    }
+    opened = await done(http.post(f"{root}/v1/sessions", json=wanted, headers=bearer))
+    names = ("session_id", "session_token", "events_url", "license_url")
+    return {name: opened[name] for name in names} | {"root_url": root, "bearer": bearer}
 
 
 async def sign_in(
