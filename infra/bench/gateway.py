@@ -101,11 +101,11 @@ def _body_maker(session_id: str, size: int) -> Callable[[], bytes]:
         )
     )
     head, _, tail = template.partition(b'"sequence":0')
+    line = head + b'"id":"0199a1f0-6c00-7000-8000-%012x","sequence":%d' + tail + b"\n"
     counter = itertools.count()
 
     def make() -> bytes:
-        lines = (b'%b"sequence":%d%b\n' % (head, next(counter), tail) for _ in range(size))
-        return b"".join(lines)
+        return b"".join(line % (n, n) for n in itertools.islice(counter, size))
 
     return make
 

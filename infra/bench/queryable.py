@@ -54,7 +54,9 @@ async def measure_queryable(sandbox: Sandbox, events: int) -> QueryableFigure:
 
 
 async def _post(sandbox: Sandbox, http: aiohttp.ClientSession, session_id: str, token: str) -> None:
-    event = Heartbeat(session_id=session_id, source="bench", sequence=0, at=datetime.now(UTC))
+    event = Heartbeat(
+        id=session_id, session_id=session_id, source="bench", sequence=0, at=datetime.now(UTC)
+    )
     url = f"{sandbox.deployment.gateway_url()}/s/{token}/events"
     headers = {"Content-Type": "application/json"}
     async with http.post(url, data=codec.encode(event), headers=headers) as response:
