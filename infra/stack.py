@@ -66,7 +66,19 @@ def environment_of(settings: Settings) -> dict[str, str]:
         PREFIX + name.upper(): str(int(value)) if isinstance(value, bool) else str(value)
         for name, value in values.items()
     }
-    return base | told | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    ours = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    return _with_bytecode(base, settings.home_path / "runtime") | told | ours
+
+
+def _with_bytecode(environment: dict[str, str], runtime: Path) -> dict[str, str]:
+    """Who wants no compiled files beside the sources gets them in `runtime`.
+
+    Compiling everything anew would cost each process as much as all the rest of its start.
+    """
+    if not environment.get("PYTHONDONTWRITEBYTECODE"):
+        return environment
+    kept = {n: v for n, v in environment.items() if n != "PYTHONDONTWRITEBYTECODE"}
+    return {"PYTHONPYCACHEPREFIX": str(runtime / "bytecode")} | kept
 
 
 class Stack:

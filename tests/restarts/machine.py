@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import time
 from pathlib import Path
 
 STARVED_LOAD_PER_CORE = 4.0
-CALM_BUSY_RATIO_MAX = 0.2
-LOOK_S = 1.0
+CALM_FOREIGN_RATIO_MAX = 0.15
 
 
 def is_starved() -> bool:
@@ -16,17 +15,23 @@ def is_starved() -> bool:
     return os.getloadavg()[0] > STARVED_LOAD_PER_CORE * (os.cpu_count() or 1)
 
 
-async def is_calm() -> bool:
-    """Whether nearly all of the machine is free now; call it while nothing of ours runs."""
-    busy, total = _jiffies()
-    await asyncio.sleep(LOOK_S)
-    busy_after, total_after = _jiffies()
-    return busy_after - busy < CALM_BUSY_RATIO_MAX * (total_after - total)
+class ForeignLoad:
+    """What others take of the machine, from the making of it on (Linux)."""
+
+    def __init__(self) -> None:
+        self._began_s = time.monotonic()
+        self._busy_before_s = _busy_s()
+
+    def is_small(self, ours_s: float) -> bool:
+        """Whether others left the machine nearly alone, given the CPU-seconds that we used."""
+        available_s = (time.monotonic() - self._began_s) * (os.cpu_count() or 1)
+        foreign_s = _busy_s() - self._busy_before_s - ours_s
+        return foreign_s <= CALM_FOREIGN_RATIO_MAX * available_s
 
 
-def _jiffies() -> tuple[int, int]:
-    """Busy ones and all, over all cores (Linux)."""
+def _busy_s() -> float:
+    """CPU-seconds that all cores together have worked."""
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
-    counts = [int(field) for field in fields]
-    idle = counts[3] + counts[4]
-    return sum(counts) - idle, sum(counts)
+    ticks = [int(field) for field in fields]
+    idle = ticks[3] + ticks[4]
+    return (sum(ticks) - idle) / os.sysconf("SC_CLK_TCK")
