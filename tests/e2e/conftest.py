@@ -13,7 +13,7 @@ from tests.e2e.player_page import PlayerPage, open_page
 from tests.e2e.stack import RunningStack, running_stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def browser() -> AsyncIterator[Browser]:
     """Chromium; loud where there is none."""
     path = chromium_path()
@@ -25,7 +25,7 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def stack(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[RunningStack]:
