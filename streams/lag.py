@@ -11,6 +11,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.broker import Broker
 
+FETCH_WAIT_MS = 100
+
 
 class GroupLag(msgspec.Struct, frozen=True, kw_only=True):
     """One group on one topic, over all partitions."""
@@ -30,7 +32,10 @@ class GroupLag(msgspec.Struct, frozen=True, kw_only=True):
 async def read_lags(broker: Broker, groups: Iterable[str], now_ms: int) -> list[GroupLag]:
     """The lag of each group on each topic that it has committed on."""
     admin = AIOKafkaAdminClient(**broker.client_options())
-    consumer = AIOKafkaConsumer(**broker.client_options(), group_id=None)
+    # A fetch that waits for more holds up every other question on the same connection.
+    consumer = AIOKafkaConsumer(
+        **broker.client_options(), group_id=None, fetch_max_wait_ms=FETCH_WAIT_MS
+    )
     try:
         await admin.start()
         await consumer.start()
@@ -88,4 +93,5 @@ async def _oldest_pending(
             found.setdefault(partition, records[0].timestamp)
         if len(found) == len(behind) or not fetched:
             break
+    consumer.unsubscribe()
     return found
