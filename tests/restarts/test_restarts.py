@@ -28,30 +28,39 @@ RECOVERY_S_MAX = 60.0
 BACK_TIMEOUT_S = 240.0
 BY_GATEWAY = frozenset({"manifest", "steering", "bitrate"})
 BY_AGENTS = frozenset({"license", "account", "recommendations"})
-EVERYTHING = BY_GATEWAY | BY_AGENTS | {"events"}
+ALL_BUT_SEGMENTS = BY_GATEWAY | BY_AGENTS | {"events"}
 
 
 class Kill(msgspec.Struct, frozen=True, kw_only=True):
-    """A component, and what may fail while it is away."""
+    """Who dies, and what may fail while they are away."""
 
-    component: str
+    components: tuple[str, ...]
     may_fail: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        return self.components[0] if len(self.components) == 1 else "everything"
 
 
 KILLS = (
-    Kill(component="gateway", may_fail=EVERYTHING),
-    Kill(component="kafka", may_fail=BY_AGENTS | {"events"}),
-    Kill(component="clickhouse"),
-    Kill(component="account", may_fail=frozenset({"account"})),
-    Kill(component="license", may_fail=frozenset({"license"})),
-    Kill(component="recommendation", may_fail=frozenset({"recommendations"})),
-    Kill(component="bitrate"),
-    Kill(component="steering"),
-    Kill(component="catalog"),
-    Kill(component="fold"),
-    Kill(component="analytics"),
-    Kill(component="edge-alpha"),
-    Kill(component="edge-beta"),
+    Kill(components=("gateway",), may_fail=ALL_BUT_SEGMENTS),
+    Kill(components=("kafka",), may_fail=BY_AGENTS | {"events"}),
+    Kill(components=("clickhouse",)),
+    Kill(components=("account",), may_fail=frozenset({"account"})),
+    Kill(components=("license",), may_fail=frozenset({"license"})),
+    Kill(components=("recommendation",), may_fail=frozenset({"recommendations"})),
+    Kill(components=("bitrate",)),
+    Kill(components=("steering",)),
+    Kill(components=("catalog",)),
+    Kill(components=("fold",)),
+    Kill(components=("analytics",)),
+    Kill(components=("edge-alpha",)),
+    Kill(components=("edge-beta",)),
+)
+
+
+AT_ONCE = Kill(
+    components=tuple(name for kill in KILLS for name in kill.components),
+    may_fail=ALL_BUT_SEGMENTS | {"segment"},
 )
 
 
@@ -68,7 +77,7 @@ async def film(sandbox: Sandbox) -> Film:
     return await list_film(sandbox)
 
 
-@pytest.mark.parametrize("kill", KILLS, ids=lambda kill: kill.component)
+@pytest.mark.parametrize("kill", [*KILLS, AT_ONCE], ids=str)
 async def test_playback_survives_the_death_of(
     kill: Kill,
     sandbox: Sandbox,
@@ -82,10 +91,10 @@ async def test_playback_survives_the_death_of(
         async with viewer.watching():
             await asyncio.sleep(BEFORE_S)
             killed_at_s = time.monotonic()
-            pid = sandbox.kill(kill.component)
-            await sandbox.wait_ready(BACK_TIMEOUT_S, not_pid=pid)
+            for pid in [sandbox.kill(name) for name in kill.components]:
+                await sandbox.wait_ready(BACK_TIMEOUT_S, not_pid=pid)
             ready_s = time.monotonic() - killed_at_s
-            await _until_all_succeed(viewer, EVERYTHING | {"segment"})
+            await _until_all_succeed(viewer, ALL_BUT_SEGMENTS | {"segment"})
             await asyncio.sleep(AFTER_S)
         await viewer.close()
         _tell(kill, viewer, killed_at_s, ready_s, record_property)
@@ -140,6 +149,6 @@ def _tell(
     record_property("ready_s", round(ready_s, 2))
     record_property("recovery_s", {name: round(s, 2) for name, s in recoveries.items()})
     print(
-        f"{kill.component}: ready again after {ready_s:.1f} s; "
+        f"{kill}: ready again after {ready_s:.1f} s; "
         f"{len(viewer.ledger.sent)} events; viewer without: {told or 'nothing'}"
     )
