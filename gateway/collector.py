@@ -17,9 +17,8 @@ from gateway.cmcd.parser import parse_event_body
 from gateway.gateway import Gateway, gateway_of
 from gateway.ledger import Outcome
 from gateway.problems import ProblemError
-from gateway.recording import topic_of
-from gateway.stamping import is_readable, stamp_of, stamped
-from schemas.events import Event
+from gateway.recording import Stamped, topic_of
+from gateway.stamping import is_readable, stamp_of
 from schemas.sessions import SessionClaims
 from streams.producer import UnavailableError
 from streams.topics import PLAYBACK_EVENTS
@@ -50,7 +49,7 @@ async def collect(request: web.Request) -> web.Response:
 
 def _read(
     gateway: Gateway, request: web.Request, claims: SessionClaims, body: bytes, now_ms: int
-) -> list[Event]:
+) -> list[Stamped]:
     source = CmcdSource(
         session_id=claims.sid,
         instance=request.match_info["source"],
@@ -58,22 +57,22 @@ def _read(
     )
     stamp = stamp_of(claims, gateway.place(request), "cmcd", now_ms)
     mapped = (map_report(report, source) for report in parse_event_body(body))
-    events: list[Event] = [stamped(event, stamp) for event in mapped if event is not None]
-    readable = [event for event in events if is_readable(event)]
+    events = [event for event in mapped if event is not None]
+    readable: list[Stamped] = [(event, stamp) for event in events if is_readable(event)]
     gateway.recorder.count(PLAYBACK_EVENTS, "refused", len(events) - len(readable), now_ms)
     return readable
 
 
-async def _store_for_a_while(gateway: Gateway, events: Sequence[Event], now_ms: int) -> None:
+async def _store_for_a_while(gateway: Gateway, events: Sequence[Stamped], now_ms: int) -> None:
     storing = gateway.beside.start(_store(gateway, events, now_ms))
     if storing is None:
-        for event in events:
+        for event, _ in events:
             gateway.recorder.count(topic_of(event), "shed", 1, now_ms)
         return
     await asyncio.wait((storing,), timeout=gateway.limits.cmcd_wait_ms / 1000)
 
 
-async def _store(gateway: Gateway, events: Sequence[Event], now_ms: int) -> None:
+async def _store(gateway: Gateway, events: Sequence[Stamped], now_ms: int) -> None:
     try:
         await gateway.recorder.record(events, now_ms, lost_as="shed")
     except UnavailableError as error:

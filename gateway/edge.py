@@ -14,6 +14,7 @@ from gateway.gateway import Gateway, gateway_of
 from gateway.measuring import event_of_edge_log
 from gateway.problems import RefusedItem
 from gateway.reading import is_uuid
+from gateway.stamping import bare_stamp
 from schemas import codec
 from schemas.delivery import EdgeDecision, EdgeLog
 from schemas.errors import InvalidMessageError
@@ -58,18 +59,19 @@ async def post_logs(request: web.Request) -> web.Response:
     body = await gateway.intake.read(
         request, limits.events_body_bytes_max, limits.events_inflated_bytes_max
     )
-    events, refused = read_logs(body, now_ms)
+    events, refused = read_logs(body)
     gateway.recorder.count(PLAYBACK_BANDWIDTH, "refused", len(refused), now_ms)
     if not events and refused:
         raise none_taken(refused)
     if events:
-        await gateway.recorder.record(events, now_ms)
+        stamp = bare_stamp("edge", now_ms)
+        await gateway.recorder.record([(event, stamp) for event in events], now_ms)
     if not refused:
         return answer(EventsAccepted(accepted=len(events)), 202)
     return answer(EventsPartlyAccepted(accepted=len(events), refused=tuple(refused)), 207)
 
 
-def read_logs(body: bytes, now_ms: int) -> tuple[list[Event], list[RefusedItem]]:
+def read_logs(body: bytes) -> tuple[list[Event], list[RefusedItem]]:
     """Each line as an event, or why it is none."""
     events: list[Event] = []
     refused: list[RefusedItem] = []
@@ -79,7 +81,7 @@ def read_logs(body: bytes, now_ms: int) -> tuple[list[Event], list[RefusedItem]]
         except InvalidMessageError as error:
             refused.append(RefusedItem(index=index, status=400, reason=error.reason))
             continue
-        event = event_of_edge_log(line, now_ms) if is_uuid(line.session_id) else None
+        event = event_of_edge_log(line) if is_uuid(line.session_id) else None
         if event is None:
             refused.append(RefusedItem(index=index, status=400, reason="schema"))
         else:

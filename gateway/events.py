@@ -14,10 +14,11 @@ from gateway.bodies import EventsAccepted, EventsPartlyAccepted
 from gateway.gateway import Gateway, gateway_of
 from gateway.problems import ProblemError, RefusedItem
 from gateway.reading import Item, form_of, is_uuid, read_items
+from gateway.recording import Stamped
 from gateway.region import Place
 from gateway.stamping import bare_stamp, stamp_of
 from gateway.wire import WireEvent
-from schemas.events import Event, Stamp
+from schemas.events import Stamp
 from schemas.sessions import SessionClaims
 from streams.topics import PLAYBACK_EVENTS
 
@@ -71,9 +72,9 @@ async def _take(request: web.Request, vouch: Vouch, now_ms: int) -> web.Response
     return answer(EventsPartlyAccepted(accepted=len(taken), refused=tuple(refused)), 207)
 
 
-def judge(items: Sequence[Item], vouch: Vouch) -> tuple[list[Event], list[RefusedItem]]:
-    """The items that somebody vouches for, stamped; and why the others are refused."""
-    taken: list[Event] = []
+def judge(items: Sequence[Item], vouch: Vouch) -> tuple[list[Stamped], list[RefusedItem]]:
+    """The items that somebody vouches for, and their stamps; and why the others are refused."""
+    taken: list[Stamped] = []
     refused: list[RefusedItem] = []
     for index, item in enumerate(items):
         if isinstance(item, RefusedItem):
@@ -87,7 +88,10 @@ def judge(items: Sequence[Item], vouch: Vouch) -> tuple[list[Event], list[Refuse
                 RefusedItem(index=index, id=item.id, status=problem.status, reason=problem.reason)
             )
             continue
-        taken.append(msgspec.structs.replace(item, stamp=stamp, session_token=""))
+        if item.session_token or item.stamp is not None:
+            taken.append((msgspec.structs.replace(item, stamp=None, session_token=""), stamp))
+        else:
+            taken.append((item, stamp))
     return taken, refused
 
 

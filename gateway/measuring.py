@@ -16,8 +16,8 @@ from gateway.cmcd.parser import parse_request
 from gateway.cmcd.redaction import redact_url
 from gateway.cmcd.report import CmcdReport
 from gateway.gateway import Gateway, instant
-from gateway.recording import topic_of
-from gateway.stamping import bare_stamp, is_readable, stamp_of, stamped
+from gateway.recording import Stamped, topic_of
+from gateway.stamping import is_readable, stamp_of
 from schemas.delivery import EdgeLog
 from schemas.events import Bandwidth
 from schemas.ids import uuid7
@@ -46,14 +46,14 @@ def measure_request(gateway: Gateway, request: web.Request, claims: SessionClaim
         at=instant(now_ms),
         playhead_ms=report.playhead_ms,
     )
-    event = stamped(event, stamp_of(claims, gateway.place(request), "cmcd", now_ms))
-    if is_readable(event) and gateway.beside.start(_publish(gateway, event, now_ms)) is None:
+    stamp = stamp_of(claims, gateway.place(request), "cmcd", now_ms)
+    if is_readable(event) and gateway.beside.start(_publish(gateway, (event, stamp))) is None:
         gateway.recorder.count(topic_of(event), "shed", 1, now_ms)
 
 
-async def _publish(gateway: Gateway, event: Bandwidth, received_at_ms: int) -> None:
+async def _publish(gateway: Gateway, event: Stamped) -> None:
     try:
-        await gateway.recorder.record((event,), received_at_ms, lost_as="shed")
+        await gateway.recorder.record((event,), event[1].received_at_ms, lost_as="shed")
     except UnavailableError as error:
         log.debug("a measurement was shed: %s", error)
 
@@ -72,7 +72,7 @@ def _tells_something(report: CmcdReport) -> bool:
     )
 
 
-def event_of_edge_log(line: EdgeLog, now_ms: int) -> Bandwidth | None:
+def event_of_edge_log(line: EdgeLog) -> Bandwidth | None:
     """One response of an edge as a measurement; of the session only the id is known.
 
     None where a number is out of what events hold.
@@ -97,6 +97,5 @@ def event_of_edge_log(line: EdgeLog, now_ms: int) -> Bandwidth | None:
         transfer_ms=line.duration_ms,
         status=line.status,
         url=redact_url(line.path)[:URL_CHARS_MAX],
-        stamp=bare_stamp("edge", now_ms),
     )
     return event if is_readable(event) else None

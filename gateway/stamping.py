@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
-
-import msgspec
+from typing import Any, Final
 
 from gateway.region import Place
 from schemas import codec
 from schemas.errors import InvalidMessageError
 from schemas.events import Event, PlaybackEvent, Stamp, Via
 from schemas.sessions import SessionClaims
-
-E = TypeVar("E", bound=Event)
 
 
 def stamp_of(claims: SessionClaims, place: Place, via: Via, now_ms: int) -> Stamp:
@@ -36,11 +32,6 @@ def stamp_of(claims: SessionClaims, place: Place, via: Via, now_ms: int) -> Stam
 def bare_stamp(via: Via, now_ms: int) -> Stamp:
     """Of an event that no session token came with: back ends and edges know only the session."""
     return Stamp(received_at_ms=now_ms, via=via)
-
-
-def stamped(event: E, stamp: Stamp) -> E:
-    """The event under our stamp, whatever it carried before."""
-    return msgspec.structs.replace(event, stamp=stamp)
 
 
 def is_readable(event: Event) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -16,6 +17,11 @@ _encoder = msgspec.json.Encoder()
 def encode(message: Any) -> bytes:
     """JSON bytes of a message; field order is the type's, so equal messages are equal bytes."""
     return _encoder.encode(message)
+
+
+def encode_lines(messages: Sequence[Any]) -> list[bytes]:
+    """The JSON bytes of each message; JSON holds no line break of its own."""
+    return _encoder.encode_lines(messages).split(b"\n")[:-1]
 
 
 class Decoder(Generic[T]):

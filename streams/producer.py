@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Literal
 
 from aiokafka import AIOKafkaProducer
@@ -30,6 +32,7 @@ from streams.topics import Topic
 
 BATCH_BYTES_MAX = 512 * 1024
 RECORD_OVERHEAD_BYTES = 96
+SWEEP_S = 0.25
 
 
 class UnavailableError(RetryableError):
@@ -49,24 +52,17 @@ class Receipt:
 
 
 @dataclass(slots=True)
-class _Row:
-    key: bytes
-    value: bytes | None
-    headers: list[tuple[str, bytes]]
-    delivery: _Delivery
-    size_bytes: int
-
-
-@dataclass(slots=True)
 class _Delivery:
     """What one caller waits for: so many rows, one future."""
 
     outstanding: int
     done: asyncio.Future[None]
+    due_s: float
+    """On the loop's clock; not acknowledged by then, its outcome is unknown."""
     receipt: Receipt | None = None
 
-    def settle(self, receipt: Receipt) -> None:
-        self.outstanding -= 1
+    def settle(self, rows: int, receipt: Receipt) -> None:
+        self.outstanding -= rows
         self.receipt = receipt
         if self.outstanding == 0 and not self.done.done():
             self.done.set_result(None)
@@ -77,10 +73,27 @@ class _Delivery:
 
 
 @dataclass(slots=True)
-class _Lane:
-    """One partition's rows and the task that sends them."""
+class _Group:
+    """Rows of one caller with one key: what is paid per POST is not paid per event."""
 
-    rows: deque[_Row] = field(default_factory=deque)
+    key: bytes
+    values: Sequence[bytes | None]
+    headers: list[tuple[str, bytes]]
+    delivery: _Delivery
+    size_bytes: int
+    taken: int = 0
+    """Rows that are in batches already."""
+
+
+_Sent = list[tuple[_Group, int]]
+"""What a batch holds: so many rows of each group, in order."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One partition's groups and the task that sends them."""
+
+    groups: deque[_Group] = field(default_factory=deque)
     awake: asyncio.Event = field(default_factory=asyncio.Event)
     sender: asyncio.Task[None] | None = None
 
@@ -114,6 +127,9 @@ class Publisher:
         self._timeout_ms = delivery_timeout_ms
         self._clock = clock
         self._lanes: dict[tuple[str, int], _Lane] = defaultdict(_Lane)
+        self._awaited: deque[_Delivery] = deque()
+        """In the order in which they are due."""
+        self._sweep: asyncio.TimerHandle | None = None
         self._connection = Connection(self._make_producer)
         self.unacknowledged_bytes = 0
         self.last_acknowledged_at_ms = 0
@@ -141,6 +157,8 @@ class Publisher:
 
     async def stop(self) -> None:
         """Send what has gathered, then disconnect."""
+        if self._sweep is not None:
+            self._sweep.cancel()
         for lane in self._lanes.values():
             if lane.sender is not None:
                 lane.sender.cancel()
@@ -159,24 +177,26 @@ class Publisher:
     ) -> Receipt:
         """Write one record (a message, bytes, or None for a tombstone) and wait for acks=all."""
         data = value if value is None or isinstance(value, bytes) else codec.encode(value)
-        delivery = _Delivery(1, asyncio.get_running_loop().create_future())
-        self._enqueue(topic, key, data, headers or {}, partition, delivery)
-        await self._wait(delivery)
-        assert delivery.receipt is not None
-        return delivery.receipt
+        told = self._with_mac(topic, key, data, headers or {})
+        where = partition_of(key, topic.partitions) if partition is None else partition
+        return await self.publish_raw(topic.name, key.encode(), data, told, where)
 
     async def publish_many(self, topic: Topic, rows: Sequence[tuple[str, bytes]]) -> None:
-        """Write rows of (key, encoded value); returns when every one is acknowledged."""
+        """Write rows of (key, encoded value) in order; returns when every one is acknowledged."""
         if not rows:
             return
-        delivery = _Delivery(len(rows), asyncio.get_running_loop().create_future())
-        try:
-            for key, value in rows:
-                self._enqueue(topic, key, value, {}, None, delivery)
-        except UnavailableError:
-            delivery.done.cancel()  # none was sent yet, and none will be: `not_stored` holds
-            raise
-        await self._wait(delivery)
+        self._require_room(sum(len(k) + len(v) + RECORD_OVERHEAD_BYTES for k, v in rows))
+        delivery = self._await(len(rows))
+        partitions = topic.partitions
+        for key, same in groupby(rows, itemgetter(0)):
+            values = [value for _, value in same]
+            # Each record of an authenticated topic has a MAC of its own.
+            for part in [[v] for v in values] if topic.is_authenticated else [values]:
+                headers = list(self._with_mac(topic, key, part[0], {}).items())
+                size = sum(map(len, part)) + len(part) * (len(key) + RECORD_OVERHEAD_BYTES)
+                group = _Group(key.encode(), part, headers, delivery, size)
+                self._enqueue(topic.name, partition_of(key, partitions), group)
+        await delivery.done
 
     async def publish_raw(
         self,
@@ -187,9 +207,12 @@ class Publisher:
         partition: int,
     ) -> Receipt:
         """Write bytes as they are to a named partition: dead letters and their way back."""
-        delivery = _Delivery(1, asyncio.get_running_loop().create_future())
-        self._enqueue_row(topic_name, partition, key, value, list(headers.items()), delivery)
-        await self._wait(delivery)
+        size = len(key) + len(value or b"") + RECORD_OVERHEAD_BYTES
+        self._require_room(size)
+        delivery = self._await(1)
+        group = _Group(key, (value,), list(headers.items()), delivery, size)
+        self._enqueue(topic_name, partition, group)
+        await delivery.done
         assert delivery.receipt is not None
         return delivery.receipt
 
@@ -202,46 +225,48 @@ class Publisher:
             return False
         return True
 
-    async def _wait(self, delivery: _Delivery) -> None:
-        try:
-            async with asyncio.timeout(self._timeout_ms / 1000):
-                await asyncio.shield(delivery.done)
-        except TimeoutError as error:
-            # The rows may still be sent: their outcome is unknown to whoever waits here.
-            delivery.done.cancel()
-            raise UnavailableError("unknown", "no acknowledgment in time") from error
+    def _with_mac(
+        self, topic: Topic, key: str, value: bytes | None, headers: Mapping[str, bytes]
+    ) -> Mapping[str, bytes]:
+        if not topic.is_authenticated:
+            return headers
+        assert self._state_key is not None, f"{topic.name} needs the state key"
+        return {**headers, MAC_HEADER: record_mac(self._state_key, topic.name, key, value)}
 
-    def _enqueue(
-        self,
-        topic: Topic,
-        key: str,
-        value: bytes | None,
-        headers: Mapping[str, bytes],
-        partition: int | None,
-        delivery: _Delivery,
-    ) -> None:
-        pairs = list(headers.items())
-        if topic.is_authenticated:
-            assert self._state_key is not None, f"{topic.name} needs the state key"
-            pairs.append((MAC_HEADER, record_mac(self._state_key, topic.name, key, value)))
-        where = partition_of(key, topic.partitions) if partition is None else partition
-        self._enqueue_row(topic.name, where, key.encode(), value, pairs, delivery)
+    # -- waiting ------------------------------------------------------------------------------
 
-    def _enqueue_row(
-        self,
-        topic_name: str,
-        partition: int,
-        key: bytes,
-        value: bytes | None,
-        headers: list[tuple[str, bytes]],
-        delivery: _Delivery,
-    ) -> None:
-        size = len(key) + len(value or b"") + RECORD_OVERHEAD_BYTES
-        if self.unacknowledged_bytes + size > self._bytes_max:
+    def _await(self, rows: int) -> _Delivery:
+        """One timer for all that wait: a timer for each would cost as much as its POST."""
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + self._timeout_ms / 1000
+        delivery = _Delivery(rows, loop.create_future(), due_s)
+        self._awaited.append(delivery)
+        if self._sweep is None:
+            self._sweep = loop.call_later(SWEEP_S, self._give_up)
+        return delivery
+
+    def _give_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._awaited:
+            first = self._awaited[0]
+            if not first.done.done():
+                if first.due_s > loop.time():
+                    break
+                # The rows may still be sent: their outcome is unknown to whoever waits here.
+                first.fail(UnavailableError("unknown", "no acknowledgment in time"))
+            self._awaited.popleft()
+        self._sweep = loop.call_later(SWEEP_S, self._give_up) if self._awaited else None
+
+    # -- sending ------------------------------------------------------------------------------
+
+    def _require_room(self, size_bytes: int) -> None:
+        if self.unacknowledged_bytes + size_bytes > self._bytes_max:
             raise UnavailableError("not_stored", "too many bytes await their acknowledgment")
-        self.unacknowledged_bytes += size
+
+    def _enqueue(self, topic_name: str, partition: int, group: _Group) -> None:
+        self.unacknowledged_bytes += group.size_bytes
         lane = self._lanes[(topic_name, partition)]
-        lane.rows.append(_Row(key, value, headers, delivery, size))
+        lane.groups.append(group)
         lane.awake.set()
         if lane.sender is None:
             lane.sender = asyncio.create_task(self._send_for_ever(topic_name, partition, lane))
@@ -251,46 +276,61 @@ class Publisher:
         while True:
             await lane.awake.wait()
             lane.awake.clear()
-            while lane.rows:
-                await self._send_batch(physical, partition, lane)
+            while lane.groups:
+                batch, sent = self._build_batch(lane.groups)
+                if sent:
+                    await self._deliver(batch, physical, partition, sent)
 
-    async def _send_batch(self, physical: str, partition: int, lane: _Lane) -> None:
-        builder = self._connection.create_batch()
-        sent: list[_Row] = []
-        while lane.rows:
-            row = lane.rows[0]
-            if row.delivery.done.done():  # given up: the caller was told, it is not sent any more
-                self._drop(lane.rows.popleft())
+    def _build_batch(self, groups: deque[_Group]) -> tuple[Any, _Sent]:
+        """As many rows as a batch holds, in order; those that nobody waits for are left out."""
+        batch = self._connection.create_batch()
+        sent: _Sent = []
+        while groups:
+            group = groups[0]
+            if group.delivery.done.done():  # given up: the caller was told
+                self._release(groups.popleft())
                 continue
-            appended = builder.append(
-                timestamp=None, key=row.key, value=row.value, headers=row.headers
-            )
-            if appended is None:
+            first = group.taken
+            for value in group.values[first:] if first else group.values:
+                taken = batch.append(
+                    timestamp=None, key=group.key, value=value, headers=group.headers
+                )
+                if taken is None:
+                    break
+                group.taken += 1
+            if group.taken > first:
+                sent.append((group, group.taken - first))
+            elif not sent:
+                group.delivery.fail(_too_large(group))
+                continue
+            if group.taken < len(group.values):
                 break
-            sent.append(lane.rows.popleft())
-        if not sent:
-            if lane.rows:
-                row = lane.rows.popleft()
-                row.delivery.fail(UnavailableError("not_stored", "larger than a batch may be"))
-                self._drop(row)
-            return
-        builder.close()
-        await self._deliver(builder, physical, partition, sent)
+            groups.popleft()
+        batch.close()
+        return batch, sent
 
-    async def _deliver(self, builder: Any, physical: str, partition: int, sent: list[_Row]) -> None:
+    async def _deliver(self, batch: Any, physical: str, partition: int, sent: _Sent) -> None:
         try:
-            first_offset = await self._connection.send(builder, physical, partition)
+            offset = await self._connection.send(batch, physical, partition)
         except KafkaError as error:
             failure = UnavailableError("unknown", type(error).__name__)
-            for row in sent:
-                row.delivery.fail(failure)
+            for group, _ in sent:
+                group.delivery.fail(failure)
         else:
             self.last_acknowledged_at_ms = self._clock()
-            for index, row in enumerate(sent):
-                row.delivery.settle(Receipt(partition, first_offset + index))
+            for group, rows in sent:
+                offset += rows
+                group.delivery.settle(rows, Receipt(partition, offset - 1))
         finally:
-            for row in sent:
-                self._drop(row)
+            for group, _ in sent:
+                if group.taken == len(group.values):
+                    self._release(group)
 
-    def _drop(self, row: _Row) -> None:
-        self.unacknowledged_bytes -= row.size_bytes
+    def _release(self, group: _Group) -> None:
+        self.unacknowledged_bytes -= group.size_bytes
+        group.size_bytes = 0
+
+
+def _too_large(group: _Group) -> UnavailableError:
+    is_alone = group.delivery.outstanding == 1 and group.delivery.receipt is None
+    return UnavailableError("not_stored" if is_alone else "unknown", "larger than a batch may be")
