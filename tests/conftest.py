@@ -6,9 +6,14 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from streams.broker import Broker
 from tests.integration import broker as kafka_support
+
+# How long an example takes says more of what else the machine does than of the code.
+settings.register_profile("playhead", deadline=None)
+settings.load_profile("playhead")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.bitrate.controller import Choice, SessionState, decide, observe
@@ -52,7 +52,6 @@ def run(seen: list[Observation], ladder: Ladder) -> tuple[SessionState, list[tup
     return state, choices
 
 
-@settings(deadline=None)
 @given(sessions, observations)
 def test_a_ceiling_is_a_rung_with_its_sound_within_every_limit(
     session: Session, seen: list[Observation]
@@ -75,7 +74,6 @@ def test_a_ceiling_is_a_rung_with_its_sound_within_every_limit(
             assert choice.ceiling_kbps <= session.max_bitrate_kbps
 
 
-@settings(deadline=None)
 @given(sessions, observations)
 def test_decisions_count_up_change_something_and_keep_their_distance(
     session: Session, seen: list[Observation]
@@ -89,7 +87,6 @@ def test_decisions_count_up_change_something_and_keep_their_distance(
         assert after_ms - before_ms >= 2_000
 
 
-@settings(deadline=None)
 @given(sessions, observations)
 def test_the_same_observations_give_the_same_decisions(
     session: Session, seen: list[Observation]
@@ -99,7 +96,6 @@ def test_the_same_observations_give_the_same_decisions(
     assert run(seen, ladder) == run(seen, ladder)
 
 
-@settings(deadline=None)
 @given(observations)
 def test_an_observation_that_comes_twice_changes_nothing(seen: list[Observation]) -> None:
     state = SessionState()

@@ -10,7 +10,7 @@ import zlib
 
 import lz4.frame
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.clickhouse.compression import (
@@ -48,7 +48,6 @@ def inflate(encoding: str, packed: bytes, step: int = 1 << 16) -> bytes:
 
 
 @pytest.mark.parametrize("encoding", PACK)
-@settings(deadline=None)
 @given(members=st.lists(st.binary(max_size=2000), min_size=1, max_size=4), step=st.integers(1, 99))
 def test_every_member_is_unpacked_however_the_body_is_cut(
     encoding: str, members: list[bytes], step: int
@@ -58,7 +57,6 @@ def test_every_member_is_unpacked_however_the_body_is_cut(
 
 
 @pytest.mark.parametrize("encoding", PACK)
-@settings(deadline=None)
 @given(data=st.data())
 def test_a_body_that_ends_early_is_refused(encoding: str, data: st.DataObject) -> None:
     packed = PACK[encoding](b"1\n2\n3\n" * 50)
@@ -69,7 +67,6 @@ def test_a_body_that_ends_early_is_refused(encoding: str, data: st.DataObject) -
 
 
 @pytest.mark.parametrize("encoding", PACK)
-@settings(deadline=None)
 @given(garbage=st.binary(min_size=30, max_size=200))
 def test_garbage_is_refused_and_never_crashes(encoding: str, garbage: bytes) -> None:
     with pytest.raises(EngineError) as refusal:
@@ -120,7 +117,6 @@ def test_the_fastest_encoding_that_the_client_takes_is_chosen(
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd", "lz4"])
-@settings(deadline=None)
 @given(pieces=st.lists(st.binary(max_size=500), max_size=5))
 def test_what_is_packed_can_be_unpacked(encoding: str, pieces: list[bytes]) -> None:
     packer = deflater(encoding)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.clickhouse import multipart
@@ -76,7 +76,6 @@ def test_a_form_brings_values_statement_and_tables() -> None:
         read_form({}, parts, table_bytes_max=3)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(NAMES, st.booleans(), st.binary(max_size=100)), max_size=5))
 def test_a_form_comes_out_as_it_went_in(fields: list[tuple[str, bool, bytes]]) -> None:
     body = b""
@@ -92,7 +91,6 @@ def test_a_form_comes_out_as_it_went_in(fields: list[tuple[str, bool, bytes]]) -
     ]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), st.text(max_size=50))
 def test_no_form_crashes_the_parser(body: bytes, content_type: str) -> None:
     for kind in (content_type, "multipart/form-data; boundary=x"):

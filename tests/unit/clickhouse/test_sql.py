@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.clickhouse import sql
@@ -16,7 +16,6 @@ HOSTILE = ("'", "\\", '"', "`", "--", "/*", "*/", "#!", "$$", "\x00", "\xff")
 SCRAPS = st.lists(st.sampled_from(WORDS + HOSTILE)).map(lambda scraps: "".join(scraps).encode())
 
 
-@settings(deadline=None)
 @given(st.one_of(st.binary(max_size=400), SCRAPS))
 def test_no_text_crashes_the_lexer(text: bytes) -> None:
     assert all(token.text == text[token.start : token.end] for token in sql.tokens(text))
@@ -28,7 +27,6 @@ def test_no_text_crashes_the_lexer(text: bytes) -> None:
         assert cut.data_offset <= len(text)
 
 
-@settings(deadline=None)
 @given(SCRAPS, st.binary(max_size=200))
 def test_data_is_never_read_as_statement(head: bytes, data: bytes) -> None:
     statement = b"INSERT INTO t (a) /* FORMAT TSV */ FORMAT RowBinary\n"
@@ -111,7 +109,6 @@ def test_hostile_text_takes_linear_time(scrap: bytes) -> None:
     assert time.process_time() - started_at < 5
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_a_quoted_text_is_one_token(text: str) -> None:
     literal = sql.quoted(text).encode("utf-8", "surrogatepass")

@@ -139,7 +139,7 @@ def rebuilt(live: Live) -> Ledger:
     return ledger
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(plan=st.sampled_from(("basic", "standard")), story=stories(LATE, sessions=3))
 @example("basic", [*TAKEN_OVER, ("read", 0, 0, 0)])
 @example("basic", [*TAKEN_OVER, ("restart", 0, 0, 0)])
@@ -152,7 +152,7 @@ def test_slots_never_exceed_the_limit_however_late_leases_are_read_and_whatever_
         assert len(live.ledger.slots("account-1", live.now_ms)) <= LIMITS[plan]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(plan=st.sampled_from(sorted(LIMITS)), story=stories(TIMELY))
 def test_a_ledger_rebuilt_from_the_log_is_the_live_one(
     plan: str, story: list[tuple[str, int, int, int]]
@@ -168,7 +168,7 @@ def test_a_ledger_rebuilt_from_the_log_is_the_live_one(
     assert again.slots("account-1", live.now_ms) == first.slots("account-1", live.now_ms)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(plan=st.sampled_from(sorted(LIMITS)), story=stories(TIMELY))
 def test_granted_keys_are_a_subset_of_the_asked_and_of_the_plans_tiers(
     plan: str, story: list[tuple[str, int, int, int]]
@@ -186,7 +186,7 @@ def test_granted_keys_are_a_subset_of_the_asked_and_of_the_plans_tiers(
             assert decision.key_ids_granted == ()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     plan=st.sampled_from(sorted(LIMITS)), story=stories(TIMELY), wait_ms=st.integers(0, 90_000_000)
 )

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.recommendation.filters import Viewer, may_be_offered
@@ -152,7 +152,6 @@ watches_strategy = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(titles_strategy, watches_strategy, st.sampled_from([0, 12, 18]))
 def test_nothing_forbidden_or_completed_is_ever_offered(
     titles: dict[str, Title], watches: list[Watch], maturity: int

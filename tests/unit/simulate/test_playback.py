@@ -35,7 +35,7 @@ def kinds(beats: list[Beat]) -> list[str]:
     return [fields["type"] for beat in beats for fields in beat.events]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scripts)
 def test_every_event_is_one_that_the_gateway_takes(given_script: tuple[int, list[Beat]]) -> None:
     common = {"session_id": "s" * 36, "sequence": 0, "at": datetime.now(UTC)}
@@ -44,7 +44,7 @@ def test_every_event_is_one_that_the_gateway_takes(given_script: tuple[int, list
             decoder.decode(codec.encode({**common, **fields}))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scripts)
 def test_a_viewing_begins_with_play_and_ends_once(given_script: tuple[int, list[Beat]]) -> None:
     found = kinds(given_script[1])
@@ -53,7 +53,7 @@ def test_a_viewing_begins_with_play_and_ends_once(given_script: tuple[int, list[
     assert sum(kind in {"stopped", "error"} for kind in found) == 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scripts)
 def test_the_playhead_stays_in_the_title_and_time_goes_on(
     given_script: tuple[int, list[Beat]],
@@ -65,7 +65,7 @@ def test_the_playhead_stays_in_the_title_and_time_goes_on(
             assert 0 <= fields["playhead_ms"] <= duration_ms
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scripts)
 def test_a_wait_ends_before_the_next_begins(given_script: tuple[int, list[Beat]]) -> None:
     is_waiting = False
@@ -76,7 +76,7 @@ def test_a_wait_ends_before_the_next_begins(given_script: tuple[int, list[Beat]]
     assert not is_waiting
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scripts)
 def test_only_segments_of_the_title_are_fetched(given_script: tuple[int, list[Beat]]) -> None:
     duration_ms, beats = given_script

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.steering.outcomes import Outcome
@@ -134,7 +134,6 @@ def run(seen: list[tuple[str, bool, int]]) -> list[SteeringDecision]:
     return decisions
 
 
-@settings(deadline=None)
 @given(outcomes)
 def test_every_order_is_a_permutation_and_another_than_the_one_before(
     seen: list[tuple[str, bool, int]],
