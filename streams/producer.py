@@ -1,8 +1,9 @@
 """Writing to the log: acks=all, idempotent, one sender per partition, bounded in bytes.
 
-One task per partition sends what has gathered as one batch: batches grow under load, and
-nothing waits on a timer. (aiokafka's own queue times out falsely when `send_batch` is called
-concurrently: every turn of its loop subtracts the whole time since its start.)
+One task per partition sends what has gathered as one batch, so that batches grow under load. What
+comes alone is sent at once; rows that come right after others wait for company, 2 ms at most, and
+go in one request for all partitions. (aiokafka's own queue times out falsely when `send_batch` is
+called concurrently: every turn of its loop subtracts the whole time since its start.)
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from streams.topics import Topic
 BATCH_BYTES_MAX = 512 * 1024
 RECORD_OVERHEAD_BYTES = 96
 SWEEP_S = 0.25
+GATHER_S = 0.002
+"""Least time between two sendings of rows that may wait: what a request costs is shared then."""
 
 
 class UnavailableError(RetryableError):
@@ -130,6 +133,9 @@ class Publisher:
         self._awaited: deque[_Delivery] = deque()
         """In the order in which they are due."""
         self._sweep: asyncio.TimerHandle | None = None
+        self._gathered: list[_Lane] = []
+        self._gathering: asyncio.TimerHandle | None = None
+        self._gathered_s = 0.0
         self._connection = Connection(self._make_producer)
         self.unacknowledged_bytes = 0
         self.last_acknowledged_at_ms = 0
@@ -157,8 +163,9 @@ class Publisher:
 
     async def stop(self) -> None:
         """Send what has gathered, then disconnect."""
-        if self._sweep is not None:
-            self._sweep.cancel()
+        for timer in (self._sweep, self._gathering):
+            if timer is not None:
+                timer.cancel()
         for lane in self._lanes.values():
             if lane.sender is not None:
                 lane.sender.cancel()
@@ -195,7 +202,8 @@ class Publisher:
                 headers = list(self._with_mac(topic, key, part[0], {}).items())
                 size = sum(map(len, part)) + len(part) * (len(key) + RECORD_OVERHEAD_BYTES)
                 group = _Group(key.encode(), part, headers, delivery, size)
-                self._enqueue(topic.name, partition_of(key, partitions), group)
+                lane = self._enqueue(topic.name, partition_of(key, partitions), group)
+                self._gather(lane)
         await delivery.done
 
     async def publish_raw(
@@ -211,7 +219,7 @@ class Publisher:
         self._require_room(size)
         delivery = self._await(1)
         group = _Group(key, (value,), list(headers.items()), delivery, size)
-        self._enqueue(topic_name, partition, group)
+        self._enqueue(topic_name, partition, group).awake.set()
         await delivery.done
         assert delivery.receipt is not None
         return delivery.receipt
@@ -263,21 +271,38 @@ class Publisher:
         if self.unacknowledged_bytes + size_bytes > self._bytes_max:
             raise UnavailableError("not_stored", "too many bytes await their acknowledgment")
 
-    def _enqueue(self, topic_name: str, partition: int, group: _Group) -> None:
+    def _enqueue(self, topic_name: str, partition: int, group: _Group) -> _Lane:
         self.unacknowledged_bytes += group.size_bytes
         lane = self._lanes[(topic_name, partition)]
         lane.groups.append(group)
-        lane.awake.set()
         if lane.sender is None:
             lane.sender = asyncio.create_task(self._send_for_ever(topic_name, partition, lane))
+        return lane
+
+    def _gather(self, lane: _Lane) -> None:
+        """Wake the lane with all others that have rows, not sooner than GATHER_S after the last."""
+        self._gathered.append(lane)
+        if self._gathering is None:
+            loop = asyncio.get_running_loop()
+            due_s = max(loop.time(), self._gathered_s + GATHER_S)
+            self._gathering = loop.call_at(due_s, self._wake_gathered)
+
+    def _wake_gathered(self) -> None:
+        self._gathering = None
+        self._gathered_s = asyncio.get_running_loop().time()
+        for lane in self._gathered:
+            lane.awake.set()
+        self._gathered.clear()
 
     async def _send_for_ever(self, topic_name: str, partition: int, lane: _Lane) -> None:
         physical = self._broker.physical(topic_name)
         while True:
             await lane.awake.wait()
             lane.awake.clear()
-            while lane.groups:
+            is_more = True
+            while is_more:
                 batch, sent = self._build_batch(lane.groups)
+                is_more = bool(lane.groups)  # what comes from now on wakes the lane by itself
                 if sent:
                     await self._deliver(batch, physical, partition, sent)
 
