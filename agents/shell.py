@@ -1,8 +1,8 @@
 """The Faust shell that every agent runs in: read, decide in order, act concurrently, acknowledge.
 
 Faust acknowledges a record whose handler raised, so no handler may raise into it: this is the
-only place among the agents that catches every exception. Records are acknowledged in log order,
-each after its own work is done, because Faust commits past gaps.
+only place among the agents that catches every exception. What was delivered is acknowledged in
+log order, once all work that it caused is done: a record, or a chunk of them.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import faust
 
@@ -20,6 +20,9 @@ from schemas.errors import InvalidMessageError, RetryableError, StopWorkerError,
 from schemas.secrets import SecretBytes
 from streams.broker import Broker
 from streams.clock import Clock
+from streams.consumer.chunk import Chunk, FetchedRecord, records_in
+from streams.consumer.transport import hand_out_in_chunks
+from streams.dead_letter_limit import DeadLetterLimit
 from streams.dead_letters import publish_dead_letter
 from streams.metrics import WorkerMetrics
 from streams.producer import Publisher
@@ -34,6 +37,9 @@ Work = Coroutine[Any, Any, None]
 Handler = Callable[[Record[T]], Work | None]
 """Called in log order per partition. It decides and changes state at once, without waiting; what
 it returns publishes and replies, concurrently with that of other records."""
+Settle = Callable[[], Work | None]
+"""Called right after the decisions on what was delivered together, a chunk or a record, with
+nothing in between: what it returns is work of all of these."""
 
 
 class Agent(Protocol):
@@ -64,30 +70,20 @@ class ShellPorts:
     state_key: SecretBytes | None = None
 
 
-class _Raw(NamedTuple):
-    """A Faust message as the reader wants it."""
-
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Any
-
-
 @dataclass(slots=True)
 class _InFlight:
-    """A record whose acknowledgment waits for its own work and for those before it."""
+    """What was delivered together: acknowledged after its own work and what came before it."""
 
     event: Any
-    is_done: bool = False
+    records: Sequence[FetchedRecord]
+    outstanding: int = 0
 
 
 @dataclass(slots=True)
 class _Lane:
-    """One partition's records in log order."""
+    """One partition's deliveries in log order."""
 
-    records: deque[_InFlight] = field(default_factory=deque)
+    deliveries: deque[_InFlight] = field(default_factory=deque)
 
 
 def serve(
@@ -97,21 +93,28 @@ def serve(
     ports: ShellPorts,
     *,
     concurrency: int = 256,
+    chunked: bool = False,
+    settle: Settle | None = None,
 ) -> None:
     """Let `handle` take every record of the topic.
 
-    InvalidMessageError, and any unforeseen exception, sends the record to the dead-letter topic;
-    an unknown type is skipped and counted; RetryableError and StopWorkerError halt the process,
-    because state may be ahead of the log.
+    InvalidMessageError, and any unforeseen exception, sends the record to the dead-letter topic,
+    up to a limit; an unknown type is skipped and counted; RetryableError and StopWorkerError halt
+    the process, because state may be ahead of the log, and so does whatever `settle` raises.
+    `chunked`: for volume, where some hundred records may be decided without a pause, and come
+    again together.
     """
+    physical = ports.broker.physical(topic.name)
     channel = app.topic(
-        ports.broker.physical(topic.name),
+        physical,
         key_type=bytes,
         value_type=bytes,
         key_serializer="raw",
         value_serializer="raw",
     )
-    runner = _Runner(topic, handle, ports, app.conf.id, concurrency)
+    if chunked:
+        hand_out_in_chunks(app, physical)
+    runner = _Runner(topic, handle, settle, ports, app.conf.id, concurrency)
 
     async def run(stream: Any) -> None:
         manual = stream.noack()
@@ -125,66 +128,94 @@ class _Runner:
     """Runs one topic's handler."""
 
     def __init__(
-        self, topic: Topic, handle: Handler[Any], ports: ShellPorts, agent: str, concurrency: int
+        self,
+        topic: Topic,
+        handle: Handler[Any],
+        settle: Settle | None,
+        ports: ShellPorts,
+        agent: str,
+        concurrency: int,
     ) -> None:
         self._topic = topic
         self._handle = handle
+        self._settle = settle
         self._ports = ports
         self._agent = agent
         self._reader = RecordReader(topic, state_key=ports.state_key)
+        self._limit = DeadLetterLimit(ports.clock)
         self._slots = asyncio.Semaphore(concurrency)
         self._lanes: dict[tuple[Any, int], _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def take(self, stream: Any, event: Any) -> None:
-        """Decide now; act in the background while a slot is free."""
+        """Decide now, without a pause; act in the background while a slot is free."""
         message = event.message
-        raw = _Raw(
-            message.partition,
-            message.offset,
-            round(message.timestamp * 1000),
-            message.key,
-            message.value,
-            message.headers,
-        )
-        lane = self._lanes.setdefault((message.tp, message.generation_id), _Lane())
-        entry = _InFlight(event)
-        lane.records.append(entry)
-        work = self._decide(raw)
-        if work is None:
-            await self._finish(stream, lane, entry, raw)
-            return
-        await self._slots.acquire()
-        task = asyncio.create_task(self._act(stream, lane, entry, raw, work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if isinstance(message, Chunk) and message.is_void:
+            return  # its records come again
+        entry = _InFlight(event, records_in(message))
+        lane = self._lane((message.tp, message.generation_id))
+        lane.deliveries.append(entry)
+        works = self._decide_all(entry.records)
+        entry.outstanding = len(works)
+        if not works:
+            await self._finish(stream, lane)
+        for work in works:
+            await self._slots.acquire()
+            task = asyncio.create_task(self._act(stream, lane, entry, work))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    def _decide(self, raw: _Raw) -> Work | None:
+    def _lane(self, place: tuple[Any, int]) -> _Lane:
+        lane = self._lanes.get(place)
+        if lane is None:  # after a rebalance: the ones before it are done sooner or later
+            self._lanes = {name: lane for name, lane in self._lanes.items() if lane.deliveries}
+            lane = self._lanes[place] = _Lane()
+        return lane
+
+    def _decide_all(self, records: Sequence[FetchedRecord]) -> list[Work]:
+        self._limit.count_records(len(records))
+        works: list[Work] = []
         try:
-            return self._handle(self._reader.read(raw))
+            for raw in records:
+                work = self._decide(raw)
+                if work is not None:
+                    works.append(work)
+            if self._settle is not None and (last := self._settle()) is not None:
+                works.append(last)
+        except Exception as error:
+            for work in works:
+                work.close()
+            self._ports.halt(error)
+            raise
+        return works
+
+    def _decide(self, raw: FetchedRecord) -> Work | None:
+        try:
+            work = self._handle(self._reader.read(raw))
         except UnknownTypeError:
             self._ports.metrics.unknown_types.labels(self._topic.name).inc()
             return None
         except InvalidMessageError as error:
             return self._bury(raw, error)
-        except (RetryableError, StopWorkerError) as error:
-            self._ports.halt(error)
+        except (RetryableError, StopWorkerError):
             raise
         except Exception as error:
             log.exception("%s could not decide on a record", self._topic.name)
             return self._bury(raw, InvalidMessageError("handler-failed", repr(error)))
+        return None if work is None else self._run(raw, work)
 
-    async def _act(self, stream: Any, lane: _Lane, entry: _InFlight, raw: _Raw, work: Work) -> None:
+    async def _act(self, stream: Any, lane: _Lane, entry: _InFlight, work: Work) -> None:
         try:
-            await self._run(raw, work)
-            await self._finish(stream, lane, entry, raw)
+            await work
+            entry.outstanding -= 1
+            await self._finish(stream, lane)
         except Exception as error:
             log.critical("%s halts: %s", self._topic.name, error)
             self._ports.halt(error)
         finally:
             self._slots.release()
 
-    async def _run(self, raw: _Raw, work: Work) -> None:
+    async def _run(self, raw: FetchedRecord, work: Work) -> None:
         try:
             await work
         except InvalidMessageError as error:
@@ -195,7 +226,9 @@ class _Runner:
             log.exception("%s could not finish a record", self._topic.name)
             await self._bury(raw, InvalidMessageError("handler-failed", repr(error)))
 
-    async def _bury(self, raw: _Raw, error: InvalidMessageError) -> None:
+    def _bury(self, raw: FetchedRecord, error: InvalidMessageError) -> Work:
+        """Raises StopWorkerError where too many are buried: then this one is not."""
+        self._limit.count_letter(self._topic.name, error.reason)
         log.warning(
             "%s partition %d offset %d goes to dead letters: %s",
             self._topic.name,
@@ -204,7 +237,7 @@ class _Runner:
             error,
         )
         self._ports.metrics.dead_letters.labels(self._topic.name, error.reason).inc()
-        await publish_dead_letter(
+        return publish_dead_letter(
             self._ports.publisher,
             self._topic,
             raw,
@@ -213,11 +246,10 @@ class _Runner:
             agent=self._agent,
         )
 
-    async def _finish(self, stream: Any, lane: _Lane, entry: _InFlight, raw: _Raw) -> None:
-        entry.is_done = True
-        metrics = self._ports.metrics
-        metrics.records.labels(self._topic.name).inc()
-        delay_ms = max(0, self._ports.clock() - raw.timestamp)
-        metrics.handle_seconds.labels(self._topic.name).observe(delay_ms / 1000)
-        while lane.records and lane.records[0].is_done:
-            await stream.ack(lane.records.popleft().event)
+    async def _finish(self, stream: Any, lane: _Lane) -> None:
+        while lane.deliveries and lane.deliveries[0].outstanding == 0:
+            entry = lane.deliveries.popleft()
+            self._ports.metrics.records.labels(self._topic.name).inc(len(entry.records))
+            delay_ms = max(0, self._ports.clock() - entry.records[0].timestamp)
+            self._ports.metrics.handle_seconds.labels(self._topic.name).observe(delay_ms / 1000)
+            await stream.ack(entry.event)

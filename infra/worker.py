@@ -21,6 +21,7 @@ from agents.shell import Agent
 from infra.progress import watch_progress
 from streams.broker import Broker
 from streams.clock import Clock
+from streams.consumer.transport import install_transport
 from streams.producer import Publisher
 
 log = logging.getLogger(__name__)
@@ -65,9 +66,9 @@ def faust_app(plan: WorkerPlan) -> faust.App:
         broker_request_timeout=30.0,
         broker_commit_interval=0.5,
         broker_max_poll_records=2000,
-        stream_buffer_maxsize=512,
-        # Work that cannot finish would hold the stop for ever; undone, it is read again.
-        stream_wait_empty=False,
+        # Counts chunks where an agent takes them.
+        stream_buffer_maxsize=32,
+        stream_wait_empty=True,  # by our consumer, which waits with a bound
         consumer_auto_offset_reset="earliest",
         producer_acks=-1,
         producer_linger=0.0,
@@ -81,6 +82,7 @@ def faust_app(plan: WorkerPlan) -> faust.App:
         reply_create_topic=False,
     )
     app.finalize()
+    install_transport(app)
     return app
 
 

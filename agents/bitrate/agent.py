@@ -94,8 +94,8 @@ class BitrateAgent:
 
     def attach(self, app: faust.App) -> None:
         """Take measurements and what viewers do."""
-        serve(app, PLAYBACK_BANDWIDTH, self.handle, self._ports)
-        serve(app, PLAYBACK_EVENTS, self.handle, self._ports)
+        serve(app, PLAYBACK_BANDWIDTH, self.handle, self._ports, chunked=True)
+        serve(app, PLAYBACK_EVENTS, self.handle, self._ports, chunked=True)
 
     async def stop(self) -> None:
         """Stop looking again, and leave the log."""

@@ -64,8 +64,8 @@ class SteeringAgent:
 
     def attach(self, app: faust.App) -> None:
         """Take what players and edges report."""
-        serve(app, PLAYBACK_BANDWIDTH, self.handle, self._ports)
-        serve(app, PLAYBACK_EVENTS, self.handle, self._ports)
+        serve(app, PLAYBACK_BANDWIDTH, self.handle, self._ports, chunked=True)
+        serve(app, PLAYBACK_EVENTS, self.handle, self._ports, chunked=True)
 
     async def stop(self) -> None:
         """Stop looking at the clock."""

@@ -1,0 +1,44 @@
+"""The thread that fetches: aiokafka, with light records and fetch settings opened up."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import FetchResult
+from faust.transport.drivers import aiokafka as driver
+
+from streams.consumer.chunk import FetchedRecord
+
+
+class ChunkThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer thread."""
+
+    async def on_start(self) -> None:
+        """Start aiokafka's consumer, then replace what it has no option for."""
+        await super().on_start()
+        settings = self.transport.settings
+        fetcher = self._ensure_consumer()._fetcher
+        fetcher._fetch_max_wait_ms = settings.wait_ms_max
+        fetcher._records = _LightResults(fetcher._records)
+
+
+class _LightResults(OrderedDict[TopicPartition, Any]):
+    """What was fetched and not read yet: each result makes light records once it is read."""
+
+    def __setitem__(self, partition: TopicPartition, result: Any) -> None:
+        if isinstance(result, FetchResult):
+            result._partition_records._consumer_record = _fetched_record
+        super().__setitem__(partition, result)
+
+
+def _fetched_record(partition: TopicPartition, record: Any) -> FetchedRecord:
+    return FetchedRecord(
+        partition.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        record.headers,
+    )
