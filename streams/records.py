@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Record(Generic[T_co]):
+class Record(msgspec.Struct, Generic[T_co], frozen=True):
     """A decoded record and its place in the log; `topic` is the logical name, without namespace."""
 
     topic: str
