@@ -137,12 +137,11 @@ def _attach_chunks(app: Any, broker: Broker, meter: _Meter, counts: Counter[str]
     app.agent(channel)(run)
 
 
-async def _attach_shell(
+def _attach_shell(
     app: Any, broker: Broker, meter: _Meter, counts: Counter[str], table: ChunkTable[int] | None
 ) -> None:
     """An agent as the product's are: in the shell; with a table, flushed before it is acked."""
-    publisher = Publisher(broker, client_id="bench")
-    await publisher.start()
+    publisher = Publisher(broker, client_id="bench")  # for dead letters, of which there are none
     ports = ShellPorts(
         broker=broker,
         publisher=publisher,
@@ -206,7 +205,7 @@ async def run(broker: Broker, kind: str, events: int, folder: Path) -> Counted:
     if kind == "chunks":
         _attach_chunks(app, broker, meter, counts)
     else:
-        await _attach_shell(app, broker, meter, counts, table)
+        _attach_shell(app, broker, meter, counts, table)
     await app.start()
     async with asyncio.timeout(TIMEOUT_S):
         await meter.done.wait()
