@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from infra.supervisor.child import signal_group, start_child
 from streams.admin import apply_topics
@@ -103,6 +104,8 @@ class Stage:
         await admin.start()
         try:
             offsets = await admin.list_consumer_group_offsets(self.broker.physical(WORKER))
+        except GroupCoordinatorNotAvailableError:
+            return {}  # a new broker first makes the topic of the commits
         finally:
             await admin.close()
         return {tp.partition: meta.offset for tp, meta in offsets.items() if meta.offset > 0}
