@@ -75,8 +75,9 @@ class _InFlight:
     """What was delivered together: acknowledged after its own work and what came before it."""
 
     event: Any
-    records: Sequence[FetchedRecord]
-    outstanding: int = 0
+    count: int
+    oldest_ms: int
+    outstanding: int
 
 
 @dataclass(slots=True)
@@ -84,6 +85,27 @@ class _Lane:
     """One partition's deliveries in log order."""
 
     deliveries: deque[_InFlight] = field(default_factory=deque)
+
+
+class _Room:
+    """So many records may be at work at once."""
+
+    def __init__(self, records_max: int) -> None:
+        self._records_max = records_max
+        self._taken = 0
+        self._freed = asyncio.Event()
+
+    async def take(self, records: int) -> None:
+        """Wait for room; what alone is too much has it once there is nothing else."""
+        while self._taken and self._taken + records > self._records_max:
+            self._freed.clear()
+            await self._freed.wait()
+        self._taken += records
+
+    def give(self, records: int) -> None:
+        """They are done."""
+        self._taken -= records
+        self._freed.set()
 
 
 def serve(
@@ -101,8 +123,8 @@ def serve(
     InvalidMessageError, and any unforeseen exception, sends the record to the dead-letter topic,
     up to a limit; an unknown type is skipped and counted; RetryableError and StopWorkerError halt
     the process, because state may be ahead of the log, and so does whatever `settle` raises.
-    `chunked`: for volume, where some hundred records may be decided without a pause, and come
-    again together.
+    `concurrency` bounds the records at work. `chunked`: for volume, where some hundred records
+    may be decided without a pause, and come again together.
     """
     physical = ports.broker.physical(topic.name)
     channel = app.topic(
@@ -143,7 +165,7 @@ class _Runner:
         self._agent = agent
         self._reader = RecordReader(topic, state_key=ports.state_key)
         self._limit = DeadLetterLimit(ports.clock)
-        self._slots = asyncio.Semaphore(concurrency)
+        self._room = _Room(concurrency)
         self._lanes: dict[tuple[Any, int], _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -152,16 +174,18 @@ class _Runner:
         message = event.message
         if isinstance(message, Chunk) and message.is_void:
             return  # its records come again
-        entry = _InFlight(event, records_in(message))
+        records = records_in(message)
+        works = self._decide_all(records)
+        entry = _InFlight(event, len(records), records[0].timestamp, len(works))
         lane = self._lane((message.tp, message.generation_id))
         lane.deliveries.append(entry)
-        works = self._decide_all(entry.records)
-        entry.outstanding = len(works)
+        if isinstance(message, Chunk):
+            message.records = ()  # only those with work are still needed
         if not works:
             await self._finish(stream, lane)
-        for work in works:
-            await self._slots.acquire()
-            task = asyncio.create_task(self._act(stream, lane, entry, work))
+        for work, size in works:
+            await self._room.take(size)
+            task = asyncio.create_task(self._act(stream, lane, entry, work, size))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -172,18 +196,19 @@ class _Runner:
             lane = self._lanes[place] = _Lane()
         return lane
 
-    def _decide_all(self, records: Sequence[FetchedRecord]) -> list[Work]:
+    def _decide_all(self, records: Sequence[FetchedRecord]) -> list[tuple[Work, int]]:
+        """The works, and of how many records each is."""
         self._limit.count_records(len(records))
-        works: list[Work] = []
+        works: list[tuple[Work, int]] = []
         try:
             for raw in records:
                 work = self._decide(raw)
                 if work is not None:
-                    works.append(work)
+                    works.append((work, 1))
             if self._settle is not None and (last := self._settle()) is not None:
-                works.append(last)
+                works.append((last, len(records)))
         except Exception as error:
-            for work in works:
+            for work, _ in works:
                 work.close()
             self._ports.halt(error)
             raise
@@ -204,7 +229,7 @@ class _Runner:
             return self._bury(raw, InvalidMessageError("handler-failed", repr(error)))
         return None if work is None else self._run(raw, work)
 
-    async def _act(self, stream: Any, lane: _Lane, entry: _InFlight, work: Work) -> None:
+    async def _act(self, stream: Any, lane: _Lane, entry: _InFlight, work: Work, size: int) -> None:
         try:
             await work
             entry.outstanding -= 1
@@ -213,7 +238,7 @@ class _Runner:
             log.critical("%s halts: %s", self._topic.name, error)
             self._ports.halt(error)
         finally:
-            self._slots.release()
+            self._room.give(size)
 
     async def _run(self, raw: FetchedRecord, work: Work) -> None:
         try:
@@ -249,7 +274,7 @@ class _Runner:
     async def _finish(self, stream: Any, lane: _Lane) -> None:
         while lane.deliveries and lane.deliveries[0].outstanding == 0:
             entry = lane.deliveries.popleft()
-            self._ports.metrics.records.labels(self._topic.name).inc(len(entry.records))
-            delay_ms = max(0, self._ports.clock() - entry.records[0].timestamp)
+            self._ports.metrics.records.labels(self._topic.name).inc(entry.count)
+            delay_ms = max(0, self._ports.clock() - entry.oldest_ms)
             self._ports.metrics.handle_seconds.labels(self._topic.name).observe(delay_ms / 1000)
             await stream.ack(entry.event)

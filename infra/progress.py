@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 import faust
 import msgspec
@@ -23,7 +23,20 @@ LOOK_INTERVAL_S: Final = 10.0
 ANSWER_TIMEOUT_S: Final = 10.0
 
 Partition = Any
-"""Faust's TP."""
+"""Faust's TP, or aiokafka's."""
+Offsets = tuple[Mapping[Partition, int], Mapping[Partition, int]]
+"""What is committed, and the ends, of the partitions that the worker has now."""
+
+
+@runtime_checkable
+class OwnReader(Protocol):
+    """An agent that reads the log itself instead of through Faust."""
+
+    async def offsets(self) -> Offsets:
+        """Raises KafkaError where the broker does not answer."""
+
+    async def is_unhindered(self) -> bool:
+        """Whether everything but the log that it needs answers."""
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -69,8 +82,8 @@ class Standstill:
 
 
 async def watch_progress(
-    app: faust.App,
-    is_reachable: Callable[[], Awaitable[bool]],
+    offsets: Callable[[], Awaitable[Offsets]],
+    is_unhindered: Callable[[], Awaitable[bool]],
     halt: Callable[[BaseException], None],
     *,
     stuck_after_s: float = STUCK_AFTER_S,
@@ -78,34 +91,40 @@ async def watch_progress(
 ) -> None:
     """Halt the worker where it stands still or its consumer is silent; runs until cancelled.
 
-    While the broker is away (`is_reachable`) nothing is held against it.
+    While something is away that it needs (`is_unhindered`), nothing is held against it.
     """
     standstill = Standstill(stuck_after_s)
     answered_at_s = time.monotonic()
     while True:
         await asyncio.sleep(interval_s)
         try:
-            committed, ends = await _offsets(app.consumer)
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                committed, ends = await offsets()
         except (KafkaError, TimeoutError):
-            now_s = time.monotonic()
-            if not await is_reachable():
-                standstill.excuse(now_s)
-                answered_at_s = now_s
-            elif now_s - answered_at_s >= stuck_after_s:
-                halt(StopWorkerError("the consumer does not answer"))
+            stuck: list[Partition] = []
+        else:
+            answered_at_s = time.monotonic()
+            stuck = standstill.judge(committed, ends, answered_at_s)
+        now_s = time.monotonic()
+        is_silent = now_s - answered_at_s >= stuck_after_s
+        if not (stuck or is_silent):
             continue
-        answered_at_s = time.monotonic()
-        if stuck := standstill.judge(committed, ends, answered_at_s):
+        if not await is_unhindered():
+            standstill.excuse(now_s)
+            answered_at_s = now_s
+        elif stuck:
             halt(StopWorkerError(f"records wait and nothing is committed: {sorted(stuck)}"))
+        else:
+            halt(StopWorkerError("the consumer does not answer"))
 
 
-async def _offsets(consumer: Any) -> tuple[dict[Partition, int], dict[Partition, int]]:
-    """What is committed, and the ends, of the partitions that the worker has now."""
+async def faust_offsets(app: faust.App) -> Offsets:
+    """What the app's consumer has committed, and the ends, of the partitions that it has."""
+    consumer: Any = app.consumer
     partitions = consumer.assignment()
     if not partitions:
         return {}, {}
-    async with asyncio.timeout(ANSWER_TIMEOUT_S):
-        ends = dict(await consumer.highwaters(*partitions))
+    ends = dict(await consumer.highwaters(*partitions))
     # Faust offers no other way to what it has committed; a test holds the name.
     committed = {p: consumer._committed_offset[p] or 0 for p in partitions}  # noqa: SLF001
     return committed, ends

@@ -18,7 +18,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from agents.shell import Agent
-from infra.progress import watch_progress
+from infra.progress import OwnReader, faust_offsets, watch_progress
 from streams.broker import Broker
 from streams.clock import Clock
 from streams.consumer.transport import install_transport
@@ -102,9 +102,10 @@ async def run_worker(
     await agent.start()
     agent.attach(app)
     await app.start()
-    watches = [asyncio.create_task(_watch(app))]
-    if not app.producer_only:
-        watches.append(asyncio.create_task(watch_progress(app, publisher.is_reachable, halt)))
+    watches = [
+        asyncio.create_task(_watch(app)),
+        asyncio.create_task(_watch_progress(app, agent, publisher)),
+    ]
     try:
         async with _status_server(plan, lambda: app.started, registry, publisher, clock):
             log.info("worker %s is ready", plan.name)
@@ -121,6 +122,19 @@ async def _watch(app: faust.App) -> None:
     while not app.crashed:  # noqa: ASYNC110 - mode offers nothing to wait for
         await asyncio.sleep(0.2)
     halt(app.crash_reason or RuntimeError("Faust crashed"))
+
+
+async def _watch_progress(app: faust.App, agent: Agent, publisher: Publisher) -> None:
+    """Halt where records wait in vain, whoever reads them."""
+    if isinstance(agent, OwnReader):
+        reader = agent
+
+        async def is_unhindered() -> bool:
+            return await publisher.is_reachable() and await reader.is_unhindered()
+
+        await watch_progress(reader.offsets, is_unhindered, halt)
+    else:
+        await watch_progress(lambda: faust_offsets(app), publisher.is_reachable, halt)
 
 
 @contextlib.asynccontextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import faust
 
 from agents.analytics.sink import Sink, SinkLimits
-from agents.analytics.store import Store, parse_store_url
+from agents.analytics.store import Store, StoreUnavailableError, parse_store_url
 from agents.shell import ShellPorts
 from streams.topics import Topic
 
@@ -47,3 +48,15 @@ class AnalyticsAgent:
         """Close what is left open."""
         await self.sink.stop()
         await self._store.stop()
+
+    async def offsets(self) -> tuple[Mapping[Any, int], Mapping[Any, int]]:
+        """What is committed, and the ends: whether it stands still. Raises KafkaError."""
+        return await self.sink.offsets()
+
+    async def is_unhindered(self) -> bool:
+        """Whether ClickHouse answers: without it, waiting is all that can be done."""
+        try:
+            await self._store.query("SELECT 1")
+        except StoreUnavailableError:
+            return False
+        return True

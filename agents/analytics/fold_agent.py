@@ -78,7 +78,9 @@ class FoldAgent:
             ports.broker, SESSION_FOLDS, clock=ports.clock, on_record=self._restore, keep=False
         )
         self._touched: OrderedDict[str, _Touched] = OrderedDict()
-        self._storing: frozenset[str] = frozenset()
+        self._storing: dict[str, _Touched] = {}
+        self._awaited: set[asyncio.Future[None]] = set()
+        """What the events of the delivery at hand wait for."""
         self._silent: OrderedDict[str, int] = OrderedDict()
         """Sessions that may still be abandoned, by when they were last touched."""
         self._expired: list[str] = []
@@ -92,8 +94,16 @@ class FoldAgent:
 
     def attach(self, app: faust.App) -> None:
         """Take what viewers do and what players measure."""
-        serve(app, PLAYBACK_EVENTS, self.handle, self._ports, concurrency=IN_FLIGHT_MAX)
-        serve(app, PLAYBACK_BANDWIDTH, self.handle, self._ports, concurrency=IN_FLIGHT_MAX)
+        for topic in (PLAYBACK_EVENTS, PLAYBACK_BANDWIDTH):
+            serve(
+                app,
+                topic,
+                self.handle,
+                self._ports,
+                concurrency=IN_FLIGHT_MAX,
+                chunked=True,
+                settle=self.settle,
+            )
 
     async def stop(self) -> None:
         """Leave the log; what is not stored was not acknowledged."""
@@ -104,14 +114,24 @@ class FoldAgent:
         await self._titles.stop()
         await self._folds.stop()
 
-    def handle(self, record: Record[PlaybackEvent]) -> Coroutine[Any, Any, None] | None:
-        """Take one event; returns the waiting until it is stored."""
+    def handle(self, record: Record[PlaybackEvent]) -> None:
+        """Take one event."""
         event = record.value
         fold = self._memory.touch(event.session_id)
-        if not admit(fold, event):
-            return None  # acknowledged in log order, so not before its first coming
-        wait_ms = MEASUREMENT_MS if isinstance(event, Bandwidth) else TOUCH_MS
-        return self._wait(self._touch(event.session_id, wait_ms).stored)
+        if admit(fold, event):
+            wait_ms = MEASUREMENT_MS if isinstance(event, Bandwidth) else TOUCH_MS
+            self._awaited.add(self._touch(event.session_id, wait_ms).stored)
+            return
+        # It came before, perhaps in a chunk that is void now: then nobody else waits for it.
+        name = event.session_id
+        touched = self._touched.get(name) or self._storing.get(name)
+        if touched is not None:
+            self._awaited.add(touched.stored)
+
+    def settle(self) -> Coroutine[Any, Any, None] | None:
+        """The waiting until what was taken since the last call is stored."""
+        awaited, self._awaited = self._awaited, set()
+        return self._wait(awaited) if awaited else None
 
     def _touch(self, session_id: str, wait_ms: int) -> _Touched:
         now_ms = self._ports.clock()
@@ -124,8 +144,8 @@ class FoldAgent:
         self._silent[session_id] = now_ms
         return touched
 
-    async def _wait(self, stored: asyncio.Future[None]) -> None:
-        await asyncio.shield(stored)
+    async def _wait(self, stored: set[asyncio.Future[None]]) -> None:
+        await asyncio.wait(stored)
 
     async def _tick_for_ever(self) -> None:
         await self._forget(self._expired)
@@ -160,11 +180,11 @@ class FoldAgent:
         for start in range(0, len(due), BATCH_MAX):
             names = due[start : start + BATCH_MAX]
             batch = {name: self._touched.pop(name) for name in names}
-            self._storing = frozenset(batch)
+            self._storing = batch
             try:
                 await self._publish(names, now_ms)
             finally:
-                self._storing = frozenset()
+                self._storing = {}
             for touched in batch.values():
                 if not touched.stored.done():
                     touched.stored.set_result(None)

@@ -75,6 +75,7 @@ class Sink(mode.Service):
         self._lanes: dict[TopicPartition, Lane] = {}
         self._tasks: dict[TopicPartition, asyncio.Task[None]] = {}
         self._paused: set[TopicPartition] = set()
+        self._committed: dict[TopicPartition, int] = {}
         self._consumer: AIOKafkaConsumer | None = None
         super().__init__(**service_options)
 
@@ -82,6 +83,13 @@ class Sink(mode.Service):
     def buffered_bytes(self) -> int:
         """Everything that was read and is not stored."""
         return sum(lane.size_bytes for lane in self._lanes.values())
+
+    async def offsets(self) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+        """What is committed, and the ends, of the partitions that it has. Raises KafkaError."""
+        if self._consumer is None or not (partitions := self._consumer.assignment()):
+            return {}, {}
+        ends = await self._consumer.end_offsets(list(partitions))
+        return {p: self._committed.get(p, 0) for p in partitions}, ends
 
     async def on_start(self) -> None:
         """Join the group."""
@@ -142,6 +150,7 @@ class Sink(mode.Service):
         ends = await self._consumer.end_offsets(partitions) if partitions else {}
         for partition in partitions:
             committed = await self._consumer.committed(partition)
+            self._committed[partition] = committed or 0
             if committed is not None and committed > ends[partition]:
                 self._ports.halt(
                     StopWorkerError(
@@ -225,6 +234,8 @@ class Sink(mode.Service):
         except (KafkaError, IllegalStateError) as error:
             # The next commit covers it; until then a successor finds the rows stored.
             log.warning("%s is stored but not committed: %s", chunk.token, error)
+        else:
+            self._committed[place] = chunk.last + 1
 
     async def _bury(self, topic_name: str, raw: RawRecord, error: InvalidMessageError) -> None:
         topic = BY_NAME[topic_name]

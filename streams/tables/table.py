@@ -59,7 +59,13 @@ class ChunkTable(Table, Generic[V]):
         self._open_store = open_store
         self._changelog_writer = changelog
         self._partitions: dict[int, PartitionState[V]] = {}
-        super().__init__(app, name=name, partitions=sources[0].partitions)
+        super().__init__(
+            app,
+            name=name,
+            partitions=sources[0].partitions,
+            key_type=bytes,  # or Faust would decode them
+            value_type=bytes,
+        )
         app.tables.add(self)
 
     # -- for agents ----------------------------------------------------------

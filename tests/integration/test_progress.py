@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from agents.shell import ShellPorts, Work, serve
-from infra.progress import watch_progress
+from infra.progress import faust_offsets, watch_progress
 from infra.worker import WorkerPlan, faust_app
 from schemas.errors import StopWorkerError
 from schemas.events import Play, PlaybackEvent
@@ -100,7 +100,7 @@ async def test_a_worker_is_halted_only_when_records_wait_in_vain(
     halted: list[BaseException] = []
     watching = asyncio.create_task(
         watch_progress(
-            app,
+            lambda: faust_offsets(app),
             publisher.is_reachable,
             halted.append,
             stuck_after_s=STUCK_AFTER_S,
