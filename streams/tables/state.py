@@ -23,6 +23,8 @@ V = TypeVar("V")
 
 APPLIED_KEY: Final = b"\x00applied"
 """The changelog's record of the offsets up to which everything is in it."""
+RECOVERED_MAX: Final = 50_000
+"""Rows gathered in recovery."""
 CACHED_MAX: Final = 50_000
 """Decoded values beyond what waits for its flush."""
 
@@ -89,12 +91,15 @@ class PartitionState(Generic[V]):
         self._changed: dict[str, Entry[V]] = {}
         self._seen = rowing.decode_applied(store.get(APPLIED_KEY))
         self._flushed = list(self._seen)
+        self._recovered: dict[bytes, bytes | None] = {}
+        self._recovered_offset: int | None = None
         self._flushing = asyncio.Lock()
         self._epoch = 0
 
     @property
     def changelog_offset(self) -> int | None:
         """The last record of the changelog that is in the store."""
+        self._store_recovered()
         return self._store.changelog_offset
 
     def get(self, key: str) -> V | None:
@@ -140,22 +145,34 @@ class PartitionState(Generic[V]):
             self._trim()
 
     def recover(self, records: Iterable[tuple[bytes, bytes | None]], changelog_offset: int) -> None:
-        """Take the changelog's next keys and rows, in log order; the last has the offset."""
-        rows: dict[bytes, bytes | None] = {}
+        """Take the changelog's next keys and rows, in log order; the last has the offset.
+
+        They are gathered, so that a key is stored once that the changelog has many times.
+        """
+        rows = self._recovered
         for key, row in records:
             if not self._is_late(key, row, rows.get(key)):
                 rows[key] = row
+        self._recovered_offset = changelog_offset
+        if len(rows) >= RECOVERED_MAX:
+            self._store_recovered()
+
+    def _store_recovered(self) -> None:
+        if self._recovered_offset is None:
+            return
+        rows, self._recovered = self._recovered, {}
         for key, known in self._store.get_many(rows).items():
             if self._is_late(key, rows[key], known):
                 del rows[key]
-        self._store.write(rows, changelog_offset)
-        self.reset()
+        self._store.write(rows, self._recovered_offset)
+        self._recovered_offset = None
 
     def _is_late(self, key: bytes, row: bytes | None, known: bytes | None) -> bool:
         return row is not None and known is not None and self._rowing.is_older(key, row, known)
 
     def reset(self) -> None:
         """Forget what is not in the changelog: its records come again."""
+        self._store_recovered()
         self._epoch += 1
         self._entries.clear()
         self._changed = {}

@@ -118,9 +118,11 @@ class ChunkTable(Table, Generic[V]):
             state.reset()
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
-        """Let go of the partitions that others have now."""
+        """Begin with what was recovered, and let go of the partitions that others have now."""
         kept = {tp.partition for tp in active_tps | standby_tps}
         self._close([partition for partition in self._partitions if partition not in kept])
+        for state in self._partitions.values():
+            state.reset()
 
     async def need_active_standby_for(self, tp: TP) -> bool:
         """There are no standbys."""

@@ -123,14 +123,15 @@ class Stage:
         await until(is_counted, timeout_s)
 
     async def _changelog(self) -> list[tuple[int, bytes, bytes | None]]:
-        consumer = AIOKafkaConsumer(**self.broker.client_options(), group_id=None)
+        consumer = AIOKafkaConsumer(
+            **self.broker.client_options(), group_id=None, auto_offset_reset="earliest"
+        )
         await consumer.start()
         try:
             physical = self.broker.physical(CHANGELOG.name)
             partitions = [TopicPartition(physical, i) for i in range(CHANGELOG.partitions)]
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
-            await consumer.seek_to_beginning(*partitions)
             rows: list[tuple[int, bytes, bytes | None]] = []
             while any([await consumer.position(p) < ends[p] for p in partitions]):
                 for partition, records in (await consumer.getmany(timeout_ms=500)).items():

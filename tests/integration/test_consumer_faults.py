@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from streams.broker import Broker
 from streams.dead_letter_limit import DeadLetterRule
 from streams.producer import Publisher
+from tests.integration.broker import Broker as RealBroker
 from tests.integration.broker import running_kafka
 from tests.integration.counting import KEYS, Stage, a_stage, load, until
 from tests.integration.counting_worker import COUNTED
@@ -116,18 +117,26 @@ async def test_one_bad_record_stops_nothing(staged: Staged) -> None:
     assert stage.workers["1"].poll() is None
 
 
-async def test_a_broker_that_restarts_loses_nothing_of_it(tmp_path: Path) -> None:
-    with running_kafka(tmp_path / "kafka") as kafka:
-        (tmp_path / "stage").mkdir()
-        broker = Broker(bootstrap=kafka.bootstrap)
-        async with a_stage(broker, tmp_path / "stage") as (stage, publisher):
-            await stage.publish(publisher, 4_000)
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[RealBroker]:
+    """A broker of this test's own."""
+    with running_kafka(tmp_path / "kafka") as mortal:
+        yield mortal
+
+
+async def test_a_broker_that_restarts_loses_nothing_of_it(
+    mortal: RealBroker, tmp_path: Path
+) -> None:
+    folder = tmp_path / "stage"
+    folder.mkdir()
+    async with a_stage(Broker(bootstrap=mortal.bootstrap), folder) as (stage, publisher):
+        await stage.publish(publisher, 4_000)
+        stage.start()
+        await until_it_counts(stage)
+        await asyncio.to_thread(mortal.kill)
+        await mortal.start()
+        await stage.publish(publisher, 4_000)
+        if stage.workers["1"].poll() is not None:  # as its supervisor would
             stage.start()
-            await until_it_counts(stage)
-            await asyncio.to_thread(kafka.kill)
-            await kafka.start()
-            await stage.publish(publisher, 4_000)
-            if stage.workers["1"].poll() is not None:  # as its supervisor would
-                stage.start()
-            await stage.until_counted()
-            assert await stage.counts() == dict(stage.expected)
+        await stage.until_counted()
+        assert await stage.counts() == dict(stage.expected)
