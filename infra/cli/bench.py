@@ -12,6 +12,7 @@ from typing import Any
 import click
 import msgspec
 
+from infra.bench.consumer import measure_consumer
 from infra.bench.gateway import measure_gateway
 from infra.bench.licenses import measure_licenses
 from infra.bench.processes import machine_class, resident_bytes
@@ -22,7 +23,7 @@ from infra.deployment import Deployment
 from infra.sandbox import Sandbox, running_sandbox
 from infra.settings import load_settings
 
-PARTS = ("gateway", "licenses", "sink", "queryable")
+PARTS = ("gateway", "licenses", "sink", "queryable", "consumer")
 
 
 @click.command("bench")
@@ -58,6 +59,8 @@ async def _measure_part(part: str, sandbox: Sandbox, seconds: float) -> Sequence
             return [await measure_licenses(sandbox, 100, seconds * 2)]
         case "sink":
             return [await measure_sink(sandbox, 200_000)]
+        case "consumer":
+            return await measure_consumer(sandbox.deployment.broker(), 400_000)
         case _:
             return [await measure_queryable(sandbox, round(seconds * 8))]
 
