@@ -43,7 +43,7 @@ async def halted_by(world: World, enough: Callable[[], bool]) -> list[BaseExcept
         )
     )
     async with asyncio.timeout(10):
-        while not (halted or enough()):
+        while not (halted or enough()):  # noqa: ASYNC110 - plain state
             await asyncio.sleep(0.005)
     watching.cancel()
     return halted
