@@ -173,7 +173,8 @@ class _Runner:
         """Decide now, without a pause; act in the background while a slot is free."""
         message = event.message
         if isinstance(message, Chunk) and message.is_void:
-            return  # its records come again
+            await stream.ack(event)  # moves nothing; its records come again
+            return
         records = records_in(message)
         works = self._decide_all(records)
         entry = _InFlight(event, len(records), records[0].timestamp, len(works))
