@@ -2,11 +2,11 @@
 
 It reads without a group and moves no offsets, so it may run beside the sink. Records whose rows
 are stored are skipped by offset; identities that are stored under another offset are set aside.
+After each chunk it says where it is; who keeps that goes on there after a kill.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
@@ -17,35 +17,27 @@ from agents.analytics.chunks import Chunk, Chunker, ChunkLimits
 from agents.analytics.intake import Intake, Prepared
 from agents.analytics.intakes import Intakes, stored_topics
 from agents.analytics.lane import PatientKnowledge
+from agents.analytics.pace import Pace
 from agents.analytics.store import Store
+from agents.analytics.windows import Span, Window, find_spans
 from agents.analytics.writer import ChunkWriter, Place
 from schemas.secrets import SecretBytes
 from streams.broker import Broker
 from streams.reader import RawRecord
 
-log = logging.getLogger(__name__)
-
 READ_RECORDS_MAX: Final = 5_000
 POLL_MS: Final = 500
 LIMITS: Final = ChunkLimits(bucket_ms=3_600_000)
-
-
-class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """Which part of a topic: by the broker's time, or by offset of every partition.
-
-    [from, to); what is None is the log's own beginning or its end when the replay began.
-    """
-
-    from_ms: int | None = None
-    to_ms: int | None = None
-    from_offset: int | None = None
-    to_offset: int | None = None
+WHOLE: Final = ChunkLimits(records_max=1 << 40, bytes_max=1 << 40, bucket_ms=1 << 50)
+"""One chunk, whatever is in it."""
+CHUNK_RECORDS_MIN: Final = 200
 
 
 class ReplayProgress(msgspec.Struct, frozen=True, kw_only=True):
     """Records so far. read = stored + added + set_aside + unreadable."""
 
     total: int
+    """Offsets of the window; a compacted topic has fewer records."""
     read: int = 0
     stored: int = 0
     """Were rows already."""
@@ -56,43 +48,76 @@ class ReplayProgress(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: int = 0
 
 
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """A chunk that is being written, and what it comes to.
+
+    Found after a kill, its rows may be stored: they are ours, and counted as it was planned.
+    """
+
+    span: Span
+    planned: ReplayProgress
+
+
+class ReplayState(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a replay must know to go on."""
+
+    left: tuple[Span, ...]
+    """What is not read yet; empty: done."""
+    progress: ReplayProgress
+    pending: Pending | None = None
+
+    @property
+    def left_count(self) -> int:
+        """Offsets that are not read yet."""
+        return sum(span.end - span.start for span in self.left)
+
+
+Keep = Callable[[ReplayState], None]
+"""Keeps the state before and after each chunk's insert; a later one replaces an earlier."""
+
+
+async def begin(broker: Broker, topic_name: str, window: Window) -> ReplayState:
+    """The state before the first record. Raises ValueError for a topic that is not stored."""
+    partitions = stored_topics().get(topic_name)
+    if partitions is None:
+        raise ValueError(f"{topic_name} does not go to ClickHouse")
+    consumer = await open_reader(broker)
+    try:
+        spans = await find_spans(consumer, broker.physical(topic_name), partitions, window)
+    finally:
+        await consumer.stop()
+    total = sum(span.end - span.start for span in spans)
+    return ReplayState(left=spans, progress=ReplayProgress(total=total))
+
+
 async def replay_topic(
     broker: Broker,
     store: Store,
     topic_name: str,
-    window: Window,
+    state: ReplayState,
     *,
     state_key: SecretBytes | None,
     dry_run: bool,
-    on_progress: Callable[[ReplayProgress], None],
+    keep: Keep,
+    pace: Pace | None = None,
 ) -> ReplayProgress:
-    """Replay a stored topic, partition by partition; `store` is started, and may go away.
+    """Replay what is left, partition by partition; `store` is started, and may go away.
 
-    Raises ValueError for a topic that does not go to ClickHouse. Safe to stop and to repeat.
+    Safe to stop and to repeat.
     """
-    partitions = stored_topics().get(topic_name)
-    if partitions is None:
-        raise ValueError(f"{topic_name} does not go to ClickHouse")
-    writer = ChunkWriter(store)
-    intakes = Intakes(PatientKnowledge(store, lambda: None), state_key=state_key, is_replay=True)
-    consumer = await _open(broker)
+    if not state.left:
+        keep(state)
+        return state.progress
+    replay = _Replay(broker, store, topic_name, state_key=state_key, dry_run=dry_run, keep=keep)
+    consumer = await open_reader(broker)
     try:
-        places = [TopicPartition(broker.physical(topic_name), n) for n in range(partitions)]
-        spans = await _spans(consumer, places, window)
-        progress = ReplayProgress(total=sum(end - start for start, end in spans.values()))
-        on_progress(progress)
-        for place, (start, end) in spans.items():
-            intake = intakes.of(topic_name, place.partition)
-            async for chunk in _chunks(consumer, topic_name, place, start, end):
-                outcome = await _replay(chunk, intake, writer, dry_run=dry_run)
-                progress = _sum(progress, outcome)
-                on_progress(progress)
+        return await replay.run(consumer, state, pace or Pace())
     finally:
         await consumer.stop()
-    return progress
 
 
-async def _open(broker: Broker) -> AIOKafkaConsumer:
+async def open_reader(broker: Broker) -> AIOKafkaConsumer:
+    """A started consumer without a group."""
     consumer = AIOKafkaConsumer(
         **broker.client_options(),
         group_id=None,
@@ -104,63 +129,115 @@ async def _open(broker: Broker) -> AIOKafkaConsumer:
     return consumer
 
 
-async def _spans(
-    consumer: AIOKafkaConsumer, places: list[TopicPartition], window: Window
-) -> dict[TopicPartition, tuple[int, int]]:
-    """First offset and end of each partition's part of the window; empty ones are left out."""
-    consumer.assign(places)
-    beginnings = await consumer.beginning_offsets(places)
-    ends = await consumer.end_offsets(places)
-    starts_at = await _offsets_at(consumer, places, window.from_ms)
-    stops_at = await _offsets_at(consumer, places, window.to_ms)
-    spans = {}
-    for place in places:
-        start, end = beginnings[place], ends[place]
-        if window.from_ms is not None:  # None: nothing is so young
-            start = end if (found := starts_at[place]) is None else max(start, found)
-        if window.to_ms is not None and (found := stops_at[place]) is not None:
-            end = min(end, found)
-        start = max(start, window.from_offset or 0)
-        if window.to_offset is not None:
-            end = min(end, window.to_offset)
-        if start < end:
-            spans[place] = (start, end)
-    return spans
+class _Replay:
+    """One run over what is left."""
 
+    def __init__(
+        self,
+        broker: Broker,
+        store: Store,
+        topic_name: str,
+        *,
+        state_key: SecretBytes | None,
+        dry_run: bool,
+        keep: Keep,
+    ) -> None:
+        self._physical = broker.physical(topic_name)
+        self._topic_name = topic_name
+        self._writer = ChunkWriter(store)
+        knowledge = PatientKnowledge(store, lambda: None)
+        self._intakes = Intakes(knowledge, state_key=state_key, is_replay=True)
+        self._dry_run = dry_run
+        self._keep = keep
 
-async def _offsets_at(
-    consumer: AIOKafkaConsumer, places: list[TopicPartition], at_ms: int | None
-) -> dict[TopicPartition, int | None]:
-    if at_ms is None:
-        return {}
-    found = await consumer.offsets_for_times(dict.fromkeys(places, at_ms))
-    return {place: None if at is None else at.offset for place, at in found.items()}
+    async def run(
+        self, consumer: AIOKafkaConsumer, state: ReplayState, pace: Pace
+    ) -> ReplayProgress:
+        self._keep(state)
+        limits = _limits(pace)
+        while state.left:
+            span = state.left[0]
+            is_resumed = state.pending is not None
+            if state.pending is not None:
+                span = state.pending.span
+            async for chunk in self._chunks(consumer, span, WHOLE if is_resumed else limits):
+                state = await self._store(chunk, state)
+                self._keep(state)
+                await pace.spend(len(chunk.records))
+            # What a compacted topic, or retention, has removed from its end is passed as well.
+            state = msgspec.structs.replace(
+                state, left=_passed(state.left, span.partition, span.end), pending=None
+            )
+            self._keep(state)
+        return state.progress
 
-
-async def _chunks(
-    consumer: AIOKafkaConsumer, topic: str, place: TopicPartition, start: int, end: int
-) -> AsyncIterator[Chunk[RawRecord]]:
-    consumer.assign([place])
-    consumer.seek(place, start)
-    chunker: Chunker[RawRecord] = Chunker(topic, place.partition, LIMITS)
-    while await consumer.position(place) < end:
-        fetched: dict[Any, list[Any]] = await consumer.getmany(
-            timeout_ms=POLL_MS, max_records=READ_RECORDS_MAX
+    async def _store(self, chunk: Chunk[RawRecord], state: ReplayState) -> ReplayState:
+        """The state once the chunk is stored."""
+        intake = self._intakes.of(self._topic_name, chunk.partition)
+        place = _place(chunk, intake)
+        stored = await self._writer.query_stored(place)
+        prepared = await intake.prepare(chunk, stored)
+        missing = [line for line in prepared.lines if line.offset not in stored]
+        outcome = _outcome(chunk, prepared, len(missing))
+        if state.pending is not None:
+            outcome = state.pending.planned
+        if not self._dry_run:
+            span = Span(partition=chunk.partition, start=chunk.first, end=chunk.last + 1)
+            pending = Pending(span=span, planned=outcome)
+            self._keep(msgspec.structs.replace(state, pending=pending))
+            # The sink's own token may be spent on these rows; what is stored is counted anyway.
+            token = f"{chunk.token}#replay"
+            refused = len(await self._writer.write(place, token, missing, stored=()))
+            aside = msgspec.structs.replace(place, table="set_aside_raw", topic_column="topic")
+            await self._writer.write(aside, f"{token}#aside", prepared.set_aside, stored=())
+            outcome = msgspec.structs.replace(
+                outcome, added=outcome.added - refused, unreadable=outcome.unreadable + refused
+            )
+        return ReplayState(
+            left=_passed(state.left, chunk.partition, chunk.last + 1),
+            progress=_sum(state.progress, outcome),
         )
-        for record in fetched.get(place, []):
-            if record.offset >= end:
-                break
-            for chunk in chunker.add(record):
-                yield chunk
-    last = chunker.close()
-    if last is not None:
-        yield last
+
+    async def _chunks(
+        self, consumer: AIOKafkaConsumer, span: Span, limits: ChunkLimits
+    ) -> AsyncIterator[Chunk[RawRecord]]:
+        place = TopicPartition(self._physical, span.partition)
+        consumer.assign([place])
+        consumer.seek(place, span.start)
+        chunker: Chunker[RawRecord] = Chunker(self._topic_name, span.partition, limits)
+        while await consumer.position(place) < span.end:
+            fetched: dict[Any, list[Any]] = await consumer.getmany(
+                timeout_ms=POLL_MS, max_records=READ_RECORDS_MAX
+            )
+            for record in fetched.get(place, []):
+                if record.offset >= span.end:
+                    break
+                for chunk in chunker.add(record):
+                    yield chunk
+        last = chunker.close()
+        if last is not None:
+            yield last
 
 
-async def _replay(
-    chunk: Chunk[RawRecord], intake: Intake, writer: ChunkWriter, *, dry_run: bool
-) -> ReplayProgress:
-    place = Place(
+def _limits(pace: Pace) -> ChunkLimits:
+    """Chunks of at most half a second's records: a slow replay trickles."""
+    if not pace.rate_max:
+        return LIMITS
+    records_max = min(LIMITS.records_max, max(CHUNK_RECORDS_MIN, pace.rate_max // 2))
+    return msgspec.structs.replace(LIMITS, records_max=records_max)
+
+
+def _passed(left: tuple[Span, ...], partition: int, until: int) -> tuple[Span, ...]:
+    """What is left once the partition is read up to there."""
+    spans = (
+        msgspec.structs.replace(span, start=until) if span.partition == partition else span
+        for span in left
+    )
+    return tuple(span for span in spans if span.start < span.end)
+
+
+def _place(chunk: Chunk[RawRecord], intake: Intake) -> Place:
+    return Place(
         table=intake.table,
         topic=chunk.topic,
         partition=chunk.partition,
@@ -168,25 +245,17 @@ async def _replay(
         last=chunk.last,
         topic_column=intake.topic_column,
     )
-    stored = await writer.query_stored(place)
-    prepared: Prepared = await intake.prepare(chunk, stored)
-    missing = [line for line in prepared.lines if line.offset not in stored]
-    refused = 0
-    if not dry_run:
-        # The sink's own token may be spent on these rows; what is stored is counted anyway.
-        token = f"{chunk.token}#replay"
-        refused = len(await writer.write(place, token, missing, stored=()))
-        aside = msgspec.structs.replace(place, table="set_aside_raw", topic_column="topic")
-        await writer.write(aside, f"{token}#aside", prepared.set_aside, stored=())
-    unreadable = len(prepared.unreadable) + refused
-    added = len(missing) - refused
-    read = len(chunk.records)
+
+
+def _outcome(chunk: Chunk[RawRecord], prepared: Prepared, added: int) -> ReplayProgress:
+    read, set_aside = len(chunk.records), len(prepared.set_aside)
+    unreadable = len(prepared.unreadable)
     return ReplayProgress(
         total=0,
         read=read,
-        stored=read - added - len(prepared.set_aside) - unreadable,
+        stored=read - added - set_aside - unreadable,
         added=added,
-        set_aside=len(prepared.set_aside),
+        set_aside=set_aside,
         unreadable=unreadable,
     )
 

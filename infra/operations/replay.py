@@ -1,24 +1,31 @@
-"""Where a replay may go, and which part of the log it reads. Pure but for `replay`."""
+"""Where a replay may go, which part of the log it reads, and how it goes on after a kill."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from agents.analytics.intakes import stored_topics
-from agents.analytics.replay import ReplayProgress, Window, replay_topic
+from agents.analytics.pace import Pace
+from agents.analytics.replay import ReplayState, begin, replay_topic
 from agents.analytics.store import Store, parse_store_url
+from agents.analytics.windows import Window
 from infra.deployment import Deployment
 from infra.operations.log_access import SINK_GROUP, saying_why
 from infra.operations.moments import parse_moment
 from infra.operations.operator import require_keys
+from infra.operations.replay_jobs import ReplayCommand, ReplayJob, ReplayJobs
 from schemas.errors import PlayheadError
+from streams.clock import Clock, system_clock
 
 INTO_CLICKHOUSE: Final = frozenset({"analytics", SINK_GROUP})
 
 REFUSED: Final = {
     "account": "an account's requests count once: their deadlines are past",
-    "license": "it would issue licenses and move slots: its state is the fold of its own decisions",
+    "license": "its shadow reads license.requests.v1 alone",
     "catalog": "its requests count once: their deadlines are past",
     "bitrate": "it would publish ceilings for networks as they were then",
     "steering": "it would publish CDN orders for networks as they were then",
@@ -65,32 +72,93 @@ def _border(text: str | None, now_ms: int) -> tuple[int | None, int | None]:
     return None, parse_moment(text, now_ms)
 
 
+class Progress:
+    """Keeps the job's file and tells how it goes."""
+
+    def __init__(
+        self,
+        jobs: ReplayJobs,
+        job: ReplayJob,
+        on_progress: Callable[[ReplayJob], None],
+        *,
+        clock: Clock,
+        is_kept: bool,
+    ) -> None:
+        self.job = job
+        self._jobs = jobs
+        self._on_progress = on_progress
+        self._clock = clock
+        self._is_kept = is_kept
+        self._begun_s = time.monotonic()
+        self._begun_read = job.state.progress.read
+
+    def keep(self, state: ReplayState) -> None:
+        """`agents.analytics.replay.Keep`: with nothing left it is finished."""
+        self.keep_open(state)
+        if not state.left and self.job.finished_at_ms is None:
+            self.finish()
+
+    def finish(self) -> None:
+        """Nothing is to be done any more."""
+        self.job = msgspec.structs.replace(self.job, finished_at_ms=self._clock())
+        if self._is_kept:
+            self._jobs.save(self.job)
+
+    def keep_open(self, state: ReplayState) -> None:
+        """The same where something comes after the last record."""
+        elapsed_s = time.monotonic() - self._begun_s
+        read = state.progress.read - self._begun_read
+        self.job = msgspec.structs.replace(
+            self.job,
+            state=state,
+            updated_at_ms=self._clock(),
+            rate_per_s=read / elapsed_s if elapsed_s > 0 else 0.0,
+        )
+        if self._is_kept and self.job.finished_at_ms is None:
+            self._jobs.save(self.job)
+        self._on_progress(self.job)
+
+
 async def replay(
     deployment: Deployment,
-    topic_name: str,
-    window: Window,
+    command: ReplayCommand,
     *,
     dry_run: bool,
-    on_progress: Callable[[ReplayProgress], None],
-) -> ReplayProgress:
+    rate_max: int,
+    on_progress: Callable[[ReplayJob], None],
+) -> ReplayJob:
     """Read the window into ClickHouse: missing rows are added, none is doubled.
 
-    May be stopped at any point and repeated: what is stored by then is skipped.
+    May be stopped or killed at any point; the same command goes on where it was. Raises
+    ReplayRunningError, NoKeysError, LogUnreachableError.
     """
+    state_key = require_keys(deployment).state_key()
     broker = deployment.broker()
     store = Store(parse_store_url(deployment.clickhouse_url()))
-    state_key = require_keys(deployment).state_key()
-    with saying_why(broker):
+    jobs = ReplayJobs(deployment.home)
+    with jobs.holding(command), saying_why(broker):
+        job = jobs.unfinished(command) if not dry_run else None
+        if job is None:
+            window = window_of(command.start or None, command.end or None, system_clock())
+            state = await begin(broker, command.topic, window)
+            now_ms = system_clock()
+            job = ReplayJob(
+                command=command, state=state, started_at_ms=now_ms, updated_at_ms=now_ms
+            )
+        job = msgspec.structs.replace(job, rate_max=rate_max)
+        told = Progress(jobs, job, on_progress, clock=system_clock, is_kept=not dry_run)
         await store.start()
         try:
-            return await replay_topic(
+            await replay_topic(
                 broker,
                 store,
-                topic_name,
-                window,
+                command.topic,
+                job.state,
                 state_key=state_key,
                 dry_run=dry_run,
-                on_progress=on_progress,
+                keep=told.keep,
+                pace=Pace(rate_max),
             )
         finally:
             await store.stop()
+        return told.job

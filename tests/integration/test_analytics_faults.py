@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from agents.analytics.chunks import ChunkLimits
-from agents.analytics.replay import ReplayProgress, Window, replay_topic
+from agents.analytics.replay import ReplayProgress, ReplayState, begin, replay_topic
 from agents.analytics.sink import SinkLimits
+from agents.analytics.windows import Window
 from schemas.events import Bandwidth, Heartbeat
 from streams.broker import Broker
 from streams.topics import PLAYBACK_EVENTS
@@ -137,17 +138,17 @@ async def test_a_replay_adds_what_is_missing_and_nothing_else(stage: Stage) -> N
     assert missing == 100
 
     async def replay(*, dry_run: bool, window: Window | None = None) -> ReplayProgress:
-        seen: list[ReplayProgress] = []
+        seen: list[ReplayState] = []
         result = await replay_topic(
             stage.broker,
             stage.store,
             PLAYBACK_EVENTS.name,
-            window or Window(),
+            await begin(stage.broker, PLAYBACK_EVENTS.name, window or Window()),
             state_key=STATE_KEY,
             dry_run=dry_run,
-            on_progress=seen.append,
+            keep=seen.append,
         )
-        assert seen[-1] == result
+        assert (seen[-1].progress, seen[-1].left) == (result, ())
         assert result.read == result.total
         return result
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from agents.analytics.replay import Window
+from agents.analytics.windows import Window
 from infra.operations.moments import instant, parse_moment, size, span
 from infra.operations.replay import ReplayRefusedError, check_target, window_of
 

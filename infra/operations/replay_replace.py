@@ -1,0 +1,200 @@
+"""Builds one period of a table anew from the log, beside the live one, and swaps it in.
+
+For rows that are wrong rather than missing: what the log still has of a topic replaces what is
+stored of it; rows of other topics, and older ones than the log, are taken over as they are. The
+swap is one statement. Rows that the sink stored meanwhile are brought back by a replay afterwards,
+which adds what is missing and doubles nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from agents.analytics.intakes import Intakes, stored_topics
+from agents.analytics.lane import PatientKnowledge
+from agents.analytics.replay import ReplayState, begin, replay_topic
+from agents.analytics.store import Store, StoreAddress, quoted
+from agents.analytics.windows import Span, Window
+from infra.operations.log_access import SINK_GROUP
+from schemas.errors import PlayheadError
+from schemas.secrets import SecretBytes
+from streams.broker import Broker
+
+TWIN_SUFFIX: Final = "_replay"
+_PERIOD: Final = re.compile(r"\d{4}-\d{2}(-\d{2})?")
+
+
+class ReplaceRefusedError(PlayheadError):
+    """The period is not swapped; the message says why. The live table is as it was."""
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the rows of a topic are."""
+
+    name: str
+    topic_column: str
+    topics: tuple[str, ...]
+    """All that are stored there."""
+
+
+class Replaced(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of the period."""
+
+    table: str
+    period: str
+    before: int
+    after: int
+    taken_over: int
+    """Of other topics, or older than the log."""
+    is_swapped: bool
+    brought_back: int = 0
+    """Stored by the sink while the twin was built."""
+
+
+def partition_id(period: str) -> str:
+    """`2026-11-22` or `2026-11` as ClickHouse names the partition. Raises ReplaceRefusedError."""
+    if _PERIOD.fullmatch(period) is None:
+        raise ReplaceRefusedError(f"{period!r} is no period: 2026-11-22 for events, else 2026-11")
+    return period.replace("-", "")
+
+
+def table_of(topic_name: str) -> Table:
+    """The table of a stored topic, and who shares it."""
+    intakes = Intakes(_NOBODY, state_key=None)
+    own = intakes.of(topic_name, 0)
+    sharing = [name for name in stored_topics() if intakes.of(name, 0).table == own.table]
+    return Table(name=own.table, topic_column=own.topic_column, topics=tuple(sharing))
+
+
+_NOBODY: Final = PatientKnowledge(
+    Store(StoreAddress(base_url="", user="", password=SecretBytes(b""), database="")), lambda: None
+)
+"""Asked by nobody: only which table an intake names is looked at."""
+
+
+class Twin:
+    """The table beside: the same name in a database of its own."""
+
+    def __init__(self, client: Client, database: str, table: Table, period: str) -> None:
+        self._client = client
+        self._live = f"`{database}`.{table.name}"
+        self._database = database
+        self._table = table
+        self._partition_id = partition_id(period)
+
+    @property
+    def database(self) -> str:
+        """Its database, which holds nothing else."""
+        return self._database + TWIN_SUFFIX
+
+    async def build(self, spans: Iterable[Span], topic_name: str) -> int:
+        """Make it anew, with every row of the period that the spans do not hold; their number."""
+        await self.drop()
+        await self._run(f"CREATE DATABASE `{self.database}`")
+        for name in (self._table.name, "set_aside_raw"):
+            await self._run(f"CREATE TABLE `{self.database}`.{name} AS `{self._database}`.{name}")
+        covered = " OR ".join(
+            f"(kafka_partition = {s.partition} AND kafka_offset >= {s.start}"
+            f" AND kafka_offset < {s.end})"
+            for s in spans
+        )
+        await self._run(
+            f"INSERT INTO {self._twin} SELECT * FROM {self._live}"  # noqa: S608 - quoted, numbers
+            f" WHERE _partition_id = '{self._partition_id}'"
+            f" AND NOT ({self._table.topic_column} = {quoted(topic_name)} AND ({covered or '0'}))"
+        )
+        return await self._count(self._twin)
+
+    async def counts(self) -> tuple[int, int]:
+        """Rows of the period, live and here; those that merges would remove are not counted."""
+        return await self._count(self._live), await self._count(self._twin)
+
+    async def swap(self) -> None:
+        """The live table's period is this one's from now on."""
+        await self._run(
+            f"ALTER TABLE {self._live} REPLACE PARTITION ID '{self._partition_id}'"
+            f" FROM {self._twin}"
+        )
+
+    async def drop(self) -> None:
+        """Leave nothing."""
+        await self._run(f"DROP DATABASE IF EXISTS `{self.database}` SYNC")
+
+    @property
+    def _twin(self) -> str:
+        return f"`{self.database}`.{self._table.name}"
+
+    async def _count(self, table: str) -> int:
+        query = f"SELECT count() FROM {table} FINAL WHERE _partition_id = '{self._partition_id}'"  # noqa: S608 - names of ours
+        try:
+            found = await asyncio.to_thread(self._client.query, query)
+        except ClickHouseError as error:
+            raise _said(error) from error
+        return int(found.result_rows[0][0])
+
+    async def _run(self, statement: str) -> None:
+        try:
+            await asyncio.to_thread(self._client.command, statement)
+        except ClickHouseError as error:
+            raise _said(error) from error
+
+
+def _said(error: ClickHouseError) -> ReplaceRefusedError:
+    return ReplaceRefusedError(f"ClickHouse: {str(error).splitlines()[0][:300]}")
+
+
+async def stored_until(broker: Broker, topics: Iterable[str]) -> dict[str, dict[int, int]]:
+    """By topic and partition, the offset before which the sink has stored everything."""
+    physical = {broker.physical(name): name for name in topics}
+    admin = AIOKafkaAdminClient(**broker.client_options())
+    await admin.start()
+    try:
+        committed: dict[TopicPartition, object] = await admin.list_consumer_group_offsets(
+            broker.physical(SINK_GROUP)
+        )
+    finally:
+        await admin.close()
+    found: dict[str, dict[int, int]] = {name: {} for name in physical.values()}
+    for place, meta in committed.items():
+        if place.topic in physical:
+            found[physical[place.topic]][place.partition] = max(0, getattr(meta, "offset", 0))
+    return found
+
+
+async def bring_back(
+    broker: Broker,
+    store: Store,
+    stored: dict[str, dict[int, int]],
+    state_key: SecretBytes,
+) -> int:
+    """Replay what the sink may have stored since then; how many rows were missing."""
+    added = 0
+    for topic_name, offsets in stored.items():
+        state = await begin(broker, topic_name, Window())
+        left = tuple(
+            msgspec.structs.replace(span, start=max(span.start, offsets.get(span.partition, 0)))
+            for span in state.left
+            if span.end > offsets.get(span.partition, 0)
+        )
+        if not left:
+            continue
+        progress = await replay_topic(
+            broker,
+            store,
+            topic_name,
+            ReplayState(left=left, progress=state.progress),
+            state_key=state_key,
+            dry_run=False,
+            keep=lambda _: None,
+        )
+        added += progress.added
+    return added

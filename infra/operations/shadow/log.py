@@ -1,0 +1,77 @@
+"""Where a shadow's decisions go: `<topic>.shadow`, and nowhere else.
+
+It holds no state key, so what it wrote into an authenticated topic would count as forged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from schemas import codec
+from streams.broker import Broker
+from streams.topics import Topic
+
+SUFFIX: Final = ".shadow"
+RETENTION_MS: Final = 7 * 86_400_000
+
+
+class ShadowLog:
+    """One topic's shadow."""
+
+    def __init__(self, broker: Broker, topic: Topic, *, replication: int) -> None:
+        self._broker = broker
+        self._topic = topic
+        self._replication = replication
+        self._producer: AIOKafkaProducer | None = None
+
+    @property
+    def topic_name(self) -> str:
+        """Its name in the log, without the namespace."""
+        return self._topic.name + SUFFIX
+
+    async def start(self) -> None:
+        """Make the topic where it is missing, and connect."""
+        name = self._broker.physical(self.topic_name)
+        admin = AIOKafkaAdminClient(**self._broker.client_options())
+        await admin.start()
+        try:
+            if name not in await admin.list_topics():
+                config = {"retention.ms": str(RETENTION_MS), "cleanup.policy": "delete"}
+                new = NewTopic(
+                    name, self._topic.partitions, self._replication, topic_configs=config
+                )
+                await admin.create_topics([new])
+        finally:
+            await admin.close()
+        self._producer = AIOKafkaProducer(
+            **self._broker.client_options(), acks="all", enable_idempotence=True, linger_ms=20
+        )
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        """Send what has gathered, then disconnect."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def write(
+        self, partition: int, key: str, decision: msgspec.Struct, headers: Mapping[str, bytes]
+    ) -> None:
+        """Queue one decision; `flush` says that all are acknowledged."""
+        assert self._producer is not None, "start() comes first"
+        await self._producer.send(
+            self._broker.physical(self.topic_name),
+            key=key.encode(),
+            value=codec.encode(decision),
+            partition=partition,
+            headers=list(headers.items()),
+        )
+
+    async def flush(self) -> None:
+        """Return once everything is acknowledged."""
+        assert self._producer is not None, "start() comes first"
+        await self._producer.flush()
