@@ -103,7 +103,19 @@ async def running_sandbox(
             demo=demo,
         )
     )
-    output = home / "supervisor-output.log"
+    async with running_components(settings, only=only) as sandbox:
+        yield sandbox
+
+
+@asynccontextmanager
+async def running_components(
+    settings: Settings, *, only: Sequence[str] = ()
+) -> AsyncIterator[Sandbox]:
+    """Run `playhead run` with these settings, their ports chosen, until the block ends.
+
+    Raises SandboxError where it does not come up.
+    """
+    output = settings.home_path / "supervisor-output.log"
     arguments = ["--only", ",".join(only)] if only else []
     with output.open("ab") as file:
         process = await asyncio.create_subprocess_exec(

@@ -28,6 +28,8 @@ COMMANDS: Final[dict[str, str]] = {
     "dead-letters": "infra.cli.dead_letters",
     "lag": "infra.cli.lag",
     "ledger": "infra.cli.ledger",
+    "backup": "infra.cli.backup",
+    "restore": "infra.cli.restore",
     "migrate": "infra.cli.migrate",
     "content": "infra.cli.content",
     "accounts": "infra.cli.accounts",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import msgspec
 
 from agents.analytics.pace import Pace
-from agents.analytics.replay import ReplayState, begin, replay_topic
+from agents.analytics.replay import begin, replay_topic
 from agents.analytics.store import Store, parse_store_url
 from infra.clickhouse.client import open_client, parse_url
 from infra.deployment import Deployment
@@ -19,11 +20,13 @@ from infra.operations.replay_jobs import ReplayCommand, ReplayJob, ReplayJobs
 from infra.operations.replay_replace import (
     Replaced,
     ReplaceRefusedError,
+    Table,
     Twin,
     bring_back,
     stored_until,
     table_of,
 )
+from streams.broker import Broker
 from streams.clock import system_clock
 
 
@@ -41,34 +44,15 @@ async def replace(
     Killed before the swap it goes on where it was; killed after it, the same command does it over.
     Raises ReplaceRefusedError where rows would vanish.
     """
-    broker, state_key = deployment.broker(), require_keys(deployment).state_key()
-    table = table_of(command.topic)
-    jobs = ReplayJobs(deployment.home)
-    address = parse_url(deployment.clickhouse_url())
-    client = await asyncio.to_thread(open_client, address)
-    twin = Twin(client, address.database, table, command.period)
-    live = Store(parse_store_url(deployment.clickhouse_url()))
-    twin_address = msgspec.structs.replace(
-        parse_store_url(deployment.clickhouse_url()), database=twin.database
-    )
-    beside = Store(twin_address)
+    broker, jobs = deployment.broker(), ReplayJobs(deployment.home)
+    table, twin = table_of(command.topic), await _twin(deployment, command, dry_run=dry_run)
+    state_key = require_keys(deployment).state_key()
     with jobs.holding(command), saying_why(broker):
-        stored = await stored_until(broker, table.topics)
-        job = jobs.unfinished(command) if not dry_run else None
-        taken_over = job.taken_over if job is not None else 0
+        job = jobs.unfinished(command) if not dry_run and await twin.is_there() else None
         if job is None:
-            window = window_of(command.start or None, command.end or None, system_clock())
-            state = await begin(broker, command.topic, window)
-            taken_over = await twin.build(state.left, command.topic)
-            job = _job(command, state, taken_over, stored)
-        else:
-            stored = job.stored_until
+            job = await _build(broker, twin, table, command)
         told = Progress(jobs, job, on_progress, clock=system_clock, is_kept=not dry_run)
-        await live.start()
-        await beside.start()
-        try:
-            if not dry_run:
-                jobs.save(job)
+        async with _opened(deployment, twin.database) as beside:
             await replay_topic(
                 broker,
                 beside,
@@ -79,34 +63,51 @@ async def replace(
                 keep=told.keep_open,
                 pace=Pace(rate_max),
             )
-            before, after = await twin.counts()
-            done = Replaced(
-                table=table.name,
-                period=command.period,
-                before=before,
-                after=after,
-                taken_over=taken_over,
-                is_swapped=not dry_run,
-            )
-            if not dry_run:
-                _check(done, allows_fewer)
-                await twin.swap()
-                added = await bring_back(broker, live, stored, state_key)
-                done = msgspec.structs.replace(done, brought_back=added)
-            await twin.drop()
-            told.finish()
-            return done
-        finally:
-            await live.stop()
-            await beside.stop()
+        before, after = await twin.counts()
+        done = Replaced(
+            table=table.name,
+            period=command.period,
+            before=before,
+            after=after,
+            taken_over=job.taken_over,
+            is_swapped=not dry_run,
+        )
+        if not dry_run:
+            _check(done, allows_fewer)
+            await twin.swap()
+            async with _opened(deployment, None) as live:
+                added = await bring_back(broker, live, job.stored_until, state_key)
+            done = msgspec.structs.replace(done, brought_back=added)
+        await twin.drop()
+        told.finish()
+        return done
 
 
-def _job(
-    command: ReplayCommand,
-    state: ReplayState,
-    taken_over: int,
-    stored: dict[str, dict[int, int]],
-) -> ReplayJob:
+async def _twin(deployment: Deployment, command: ReplayCommand, *, dry_run: bool) -> Twin:
+    address = parse_url(deployment.clickhouse_url())
+    client = await asyncio.to_thread(open_client, address)
+    name = f"dry_{command.key}" if dry_run else command.key
+    return Twin(client, address.database, table_of(command.topic), command.period, name=name)
+
+
+@asynccontextmanager
+async def _opened(deployment: Deployment, database: str | None) -> AsyncIterator[Store]:
+    """The store, or the one beside it."""
+    address = parse_store_url(deployment.clickhouse_url())
+    store = Store(msgspec.structs.replace(address, database=database or address.database))
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.stop()
+
+
+async def _build(broker: Broker, twin: Twin, table: Table, command: ReplayCommand) -> ReplayJob:
+    """The twin with everything but the window, and the job that fills it."""
+    stored = await stored_until(broker, table.topics)
+    window = window_of(command.start or None, command.end or None, system_clock())
+    state = await begin(broker, command.topic, window)
+    taken_over = await twin.build(state.left, command.topic)
     return ReplayJob(
         command=command,
         state=state,

@@ -29,7 +29,6 @@ from schemas.errors import PlayheadError
 from schemas.secrets import SecretBytes
 from streams.broker import Broker
 
-TWIN_SUFFIX: Final = "_replay"
 _PERIOD: Final = re.compile(r"\d{4}-\d{2}(-\d{2})?")
 
 
@@ -84,17 +83,22 @@ _NOBODY: Final = PatientKnowledge(
 class Twin:
     """The table beside: the same name in a database of its own."""
 
-    def __init__(self, client: Client, database: str, table: Table, period: str) -> None:
+    def __init__(
+        self, client: Client, database: str, table: Table, period: str, *, name: str
+    ) -> None:
+        """`name`: the replay's own, so that two do not meet."""
         self._client = client
+        self.database = f"{database}_replay_{name}"
+        """Holds nothing else."""
         self._live = f"`{database}`.{table.name}"
         self._database = database
         self._table = table
         self._partition_id = partition_id(period)
 
-    @property
-    def database(self) -> str:
-        """Its database, which holds nothing else."""
-        return self._database + TWIN_SUFFIX
+    async def is_there(self) -> bool:
+        """Whether an earlier process has built it."""
+        found = await asyncio.to_thread(self._client.command, f"EXISTS DATABASE `{self.database}`")
+        return bool(found)
 
     async def build(self, spans: Iterable[Span], topic_name: str) -> int:
         """Make it anew, with every row of the period that the spans do not hold; their number."""

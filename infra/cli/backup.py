@@ -1,0 +1,65 @@
+"""`playhead backup`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from infra.cli.output import json_option, print_rows
+from infra.cli.passphrase_option import passphrase_option, read_passphrase
+from infra.cli.progress import progress_bar
+from infra.deployment import Deployment
+from infra.operations.backups.backup import back_up
+from infra.operations.backups.secret_keys import seal_keys
+from infra.operations.operator import require_keys
+from infra.settings import load_settings
+from streams.clock import system_clock
+
+
+@click.command("backup")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--keys",
+    "keys_file",
+    type=click.Path(path_type=Path),
+    help="Also seal the deployment's secret keys into this file; keep it elsewhere.",
+)
+@click.option("--with-kek", is_flag=True, help="The key-encryption key among them.")
+@passphrase_option
+@click.option("--dry-run", is_flag=True, help="Only count.")
+@json_option
+def command(
+    file: Path,
+    keys_file: Path | None,
+    with_kek: bool,
+    passphrase_file: Path | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Write accounts, titles, wrapped keys, sessions, decisions and watches to a file.
+
+    Nothing stops meanwhile. Media are backed up with their storage, events stay in ClickHouse.
+    Example: playhead backup /backups/monday.gz --keys /safe/keys --with-kek
+    """
+    if with_kek and keys_file is None:
+        raise click.UsageError("--with-kek says what goes into --keys FILE")
+    deployment = Deployment(settings=load_settings())
+    require_keys(deployment)
+    if keys_file is not None and not dry_run:
+        passphrase = read_passphrase(passphrase_file, confirms=True)
+        seal_keys(deployment.keys, keys_file, passphrase, with_kek=with_kek)
+    with progress_bar() as bar:
+        task = bar.add_task("backup", total=None)
+        counts = asyncio.run(
+            back_up(
+                deployment,
+                None if dry_run else file,
+                system_clock,
+                lambda topic, done, total: bar.update(
+                    task, description=topic, completed=done, total=total
+                ),
+            )
+        )
+    print_rows(("topic", "records"), counts.items(), as_json=as_json)

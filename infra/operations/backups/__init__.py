@@ -1,0 +1,1 @@
+"""What nobody can make again: records of truth and, where asked for, the keys that read them."""

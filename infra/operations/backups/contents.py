@@ -1,0 +1,45 @@
+"""Which topics are backed up, and why the others are not."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from streams.topics import (
+    ACCOUNT_EVENTS,
+    ACCOUNTS,
+    BITRATE_DECISIONS,
+    CATALOG_TITLES,
+    CONTENT_KEYS,
+    DEAD_LETTERS_HANDLED,
+    GATEWAY_LEDGER,
+    LICENSE_DECISIONS,
+    RECOMMENDATION_UPDATES,
+    SESSION_FOLDS,
+    SESSIONS,
+    SIGNING_KEYS,
+    STEERING_DECISIONS,
+    WATCHES,
+    Topic,
+)
+
+KEPT: Final[tuple[Topic, ...]] = (
+    ACCOUNTS,
+    ACCOUNT_EVENTS,
+    CATALOG_TITLES,
+    CONTENT_KEYS,
+    LICENSE_DECISIONS,
+    SESSIONS,
+    WATCHES,
+)
+"""Records of truth: Kafka alone holds them, or holds them longer than anybody else."""
+
+LEFT_OUT: Final[dict[Topic, str]] = {
+    SIGNING_KEYS: "every start enrolls the identities of the key folder anew",
+    SESSION_FOLDS: "names offsets of events that are not backed up; open sessions fold anew",
+    RECOMMENDATION_UPDATES: "is computed again from watches",
+    BITRATE_DECISIONS: "counts for sessions that play now",
+    STEERING_DECISIONS: "counts for networks as they are now",
+    GATEWAY_LEDGER: "counts events that are not backed up",
+    DEAD_LETTERS_HANDLED: "names offsets of letters that are not backed up",
+}
+"""Of the topics that are compacted or kept for a month; the others are younger than any backup."""

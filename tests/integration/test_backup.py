@@ -1,0 +1,105 @@
+"""A deployment whose home is deleted comes back from its backup: accounts, titles, keys, playback."""
+
+import asyncio
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from infra.content.binaries import find_media_tools
+from infra.sandbox import running_sandbox
+from infra.simulate.manifest import read_manifest
+from schemas.ids import base64url
+from tests.integration.broker import runtime_folder
+from tests.integration.commands import CONTENT_ID, Operator, eventually
+from tests.integration.media import make_film
+
+PASSWORD = "correct horse"
+
+
+@pytest.mark.timeout(600)
+async def test_a_deleted_home_comes_back_from_its_backup(tmp_path: Path) -> None:
+    home, media = tmp_path / "home", tmp_path / "media"
+    backup, keys = tmp_path / "backup.gz", tmp_path / "keys.sealed"
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text("a passphrase of some length\n")
+    sealing = ("--keys", str(keys), "--passphrase-file", str(passphrase))
+    email = f"{secrets.token_hex(4)}@example.org"
+    film = await asyncio.to_thread(
+        make_film, find_media_tools(), tmp_path / "film.mp4", seconds=6, size="320x240"
+    )
+    async with running_sandbox(home, runtime=runtime_folder()) as sandbox:
+        operator = Operator(sandbox.deployment)
+        await operator.done(
+            "content", "add", str(film), "--title", "The Tide", "--preset", "ultrafast"
+        )
+        account_id = await operator.sign_up(email)
+        await operator.done("subscriptions", "set", "--email", email, "--plan", "standard")
+        keys_before = await _play(operator, email, is_new=True)
+        refused = await operator.run("restore", str(backup))
+        assert refused.code != 0
+        counts = (await operator.done("backup", str(backup), *sealing, "--with-kek", "--json")).json
+        assert all(line["records"] for line in counts if line["topic"] != "watches.v1")
+        decisions = await operator.rows("SELECT count() FROM license_decisions")
+    shutil.move(home / "content", media)
+    shutil.rmtree(home)
+
+    home.mkdir()
+    (home / "runtime").symlink_to(runtime_folder().absolute())
+    assert (await operator.run("restore", str(backup))).code == 1  # without its keys
+    await operator.done("restore", str(backup), *sealing)
+    shutil.move(media, home / "content")
+    async with running_sandbox(home, runtime=runtime_folder()) as sandbox:
+        operator = Operator(sandbox.deployment)
+        shown = (await operator.done("accounts", "show", account_id, "--json")).json
+        assert shown["account"]["subscription"]["plan"] == "standard"
+        titles = (await operator.done("content", "list", "--json")).json
+        assert [title["content_id"] for title in titles] == [CONTENT_ID]
+        assert await _play(operator, email, is_new=False) == keys_before
+        audit = (await operator.done("license", "audit", "--json")).json
+        assert audit["broken"] == []
+
+        async def are_back() -> bool:
+            return await operator.rows("SELECT count() FROM license_decisions") > decisions
+
+        await eventually(are_back)
+        again = await operator.run("restore", str(backup))
+        assert "stop it first" in again.err
+    assert "has records already" in (await operator.run("restore", str(backup))).err
+
+
+async def _play(operator: Operator, email: str, *, is_new: bool) -> dict[str, str]:
+    """Sign in, open a session, take its license: keys by key id."""
+    async with aiohttp.ClientSession(operator.deployment.gateway_url()) as http:
+        grant = {"grant_type": "password", "username": email, "password": PASSWORD}
+        token = (await _sent(http, "POST", "/v1/tokens", grant, ""))["access_token"]
+        if is_new:
+            await _sent(http, "POST", "/v1/profiles", {"name": "Ada"}, token)
+        account = await _sent(http, "GET", "/v1/account", None, token)
+        asked = {
+            "content_id": CONTENT_ID,
+            "profile_id": account["profiles"][0]["profile_id"],
+            "device": {"device_id": "tv", "model": "tv", "player": "shaka"},
+        }
+        session = await _sent(http, "POST", "/v1/sessions", asked, token)
+        async with http.get(session["dash_url"]) as response:
+            manifest = read_manifest(await response.read())
+        kids = [base64url(bytes.fromhex(key_id)) for key_id in manifest.key_ids]
+        given = await _sent(
+            http, "POST", session["license_url"], {"kids": kids, "type": "temporary"}, ""
+        )
+        assert len(given["keys"]) == len(kids) > 0
+        return {key["kid"]: key["k"] for key in given["keys"]}
+
+
+async def _sent(
+    http: aiohttp.ClientSession, method: str, url: str, body: object, token: str
+) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with http.request(method, url, json=body, headers=headers) as response:
+        answer: dict[str, Any] = await response.json(content_type=None)
+        assert response.status < 300, answer
+        return answer
