@@ -19,7 +19,7 @@ SETTLING_MS: Final = 15_000
 TICK_S: Final = 5.0
 MINUTES_MAX: Final = 1_440
 
-Outcome = Literal["accepted", "refused", "unavailable", "shed"]
+Outcome = Literal["accepted", "refused", "unavailable", "shed", "unauthenticated"]
 log = logging.getLogger(__name__)
 
 
@@ -63,6 +63,7 @@ class Ledger:
                 refused=counts["refused"],
                 unavailable=counts["unavailable"],
                 shed=counts["shed"],
+                unauthenticated=counts["unauthenticated"],
             )
             try:
                 await self._publisher.publish(GATEWAY_LEDGER, self._gateway, entry)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from gateway.region import Place
 from schemas import codec
+from schemas.accounts import CANARY_PLAN
 from schemas.errors import InvalidMessageError
 from schemas.events import Event, PlaybackEvent, Stamp, Via
 from schemas.sessions import SessionClaims
@@ -26,6 +27,7 @@ def stamp_of(claims: SessionClaims, place: Place, via: Via, now_ms: int) -> Stam
         device_model=claims.device_model,
         os=claims.os,
         player=claims.player,
+        canary=claims.plan == CANARY_PLAN,
     )
 
 

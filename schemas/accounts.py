@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
+
+CANARY_PLAN: Final = "canary"
+"""The plan of the operator's probe: what it does is marked, and no view counts it."""
 
 SubscriptionState = Literal["none", "trial", "active", "grace", "paused", "cancelled"]
 ProfileName = Annotated[str, Meta(min_length=1, max_length=64)]

@@ -46,3 +46,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     """503: not stored, or unknown."""
     shed: int = 0
     """CMCD lines answered 204 and not stored."""
+    unauthenticated: int = 0
+    """Requests with events whose token did not count; how many events is not looked at."""
+    in_log: int = 0
+    """Records of the topic in the log, by the broker's minute: told by the canary, not a gateway."""

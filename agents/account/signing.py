@@ -25,6 +25,7 @@ from agents.account.outcome import (
 from agents.account.rules import Facts
 from agents.account.state import AccountState, PendingReset, Private
 from schemas.accounts import (
+    CANARY_PLAN,
     Account,
     AccountEvent,
     AccountRequest,
@@ -55,7 +56,7 @@ def sign_up(state: AccountState | None, command: SignUp, facts: Facts) -> Outcom
         return refused(400, "email", "not an address")
     if reason := password_problem(facts.credentials.password, facts):
         return refused(400, "password", reason)
-    if command.plan and command.plan not in facts.rules.plans:
+    if command.plan and command.plan not in facts.rules.plans - {CANARY_PLAN}:
         return refused(400, "unknown-plan", f"there is no plan {command.plan!r}")
     if state is not None:
         return refused(409, "account-exists")

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from agents.license.ledger import Ledger, Running
 from agents.license.plans import LicensePolicy
 from agents.license.policy import PlayFacts, Verdict, judge
-from schemas.accounts import Account
+from schemas.accounts import CANARY_PLAN, Account
 from schemas.catalog import Tier, Title
 from schemas.licenses import DecisionFacts, DenialReason, LicenseDecision
 from schemas.sessions import (
@@ -77,6 +77,16 @@ def decide(
     ledger: Ledger, request: Deciding, knowledge: Knowledge, asking: Asking
 ) -> LicenseDecision:
     """What the request comes to; the caller applies it to the ledger and publishes it."""
+    decision = _decide(ledger, request, knowledge, asking)
+    account = knowledge.account
+    if account is not None and account.subscription.plan == CANARY_PLAN:
+        return replace(decision, canary=True)
+    return decision
+
+
+def _decide(
+    ledger: Ledger, request: Deciding, knowledge: Knowledge, asking: Asking
+) -> LicenseDecision:
     match request:
         case OpenSession():
             return _open(ledger, request, knowledge, asking)

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from schemas.accounts import Account, SubscriptionState
+from schemas.accounts import CANARY_PLAN, Account, SubscriptionState
 from schemas.catalog import Tier
 
 
@@ -49,7 +49,7 @@ class LicensePolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 POLICY: Final = LicensePolicy(
-    version="2026-11-22.1",
+    version="2026-11-22.2",
     plans={
         "basic": Plan(
             streams_max=1,
@@ -70,6 +70,13 @@ POLICY: Final = LicensePolicy(
             devices_max=10,
             tiers=("audio", "sd", "hd", "uhd"),
             max_height=2160,
+            max_bitrate_kbps=0,
+        ),
+        CANARY_PLAN: Plan(
+            streams_max=2,
+            devices_max=10,
+            tiers=("audio", "sd"),
+            max_height=480,
             max_bitrate_kbps=0,
         ),
     },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from agents.license.decisions import Action, Asking
 from agents.license.ledger import Ledger, Running
 from agents.license.plans import LicensePolicy
-from schemas.accounts import Account
+from schemas.accounts import CANARY_PLAN, Account
 from schemas.licenses import DecisionFacts, LicenseDecision
 
 
@@ -52,4 +52,5 @@ def _decision(
         decided_at_ms=asking.now_ms,
         source_partition=asking.partition,
         source_offset=asking.offset,
+        canary=session.plan == CANARY_PLAN,
     )

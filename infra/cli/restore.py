@@ -48,8 +48,10 @@ def command(
 
 
 async def _restore(deployment: Deployment, file: Path, dry_run: bool) -> dict[str, int]:
+    # Before anything starts: a start makes new keys where it finds none.
+    counts = await asyncio.to_thread(check_fits, deployment, file)
     if dry_run:
-        return await asyncio.to_thread(check_fits, deployment, file)
+        return counts
     with progress_bar() as bar:
         task = bar.add_task("restore", total=None)
         async with broker_alone(deployment) as alone:
