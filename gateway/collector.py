@@ -37,7 +37,8 @@ async def collect(request: web.Request) -> web.Response:
             request, limits.events_body_bytes_max, limits.events_inflated_bytes_max
         )
     except ProblemError as error:
-        outcome: Outcome = "shed" if error.problem.status == 503 else "refused"
+        outcomes: dict[int, Outcome] = {503: "shed", 401: "unauthenticated"}
+        outcome = outcomes.get(error.problem.status, "refused")
         gateway.recorder.count(PLAYBACK_EVENTS, outcome, 1, now_ms)
         log.info("a CMCD report was not taken: %s", error.problem.reason)
         return nothing()

@@ -32,11 +32,12 @@ async def post_events(request: web.Request) -> web.Response:
     """With a session token or an ingest token as bearer."""
     gateway = gateway_of(request)
     now_ms = gateway.now_ms()
-    token = bearer_token(request)
     try:
-        claims = gateway.auth.session_of_events(token)
-    except ProblemError:
-        gateway.auth.admin(request, "ingest")
+        claims = _claims_of(gateway, request)
+    except ProblemError as error:
+        count_unauthenticated(gateway, error, now_ms)
+        raise
+    if claims is None:
         return await _take(request, _ingest_voucher(gateway, request, now_ms), now_ms)
     return await _take(request, _session_voucher(gateway, request, claims, now_ms), now_ms)
 
@@ -45,8 +46,28 @@ async def post_session_events(request: web.Request) -> web.Response:
     """The same without a header, for beacons."""
     gateway = gateway_of(request)
     now_ms = gateway.now_ms()
-    claims = gateway.auth.session_of_events(request.match_info["session_token"])
+    try:
+        claims = gateway.auth.session_of_events(request.match_info["session_token"])
+    except ProblemError as error:
+        count_unauthenticated(gateway, error, now_ms)
+        raise
     return await _take(request, _session_voucher(gateway, request, claims, now_ms), now_ms)
+
+
+def _claims_of(gateway: Gateway, request: web.Request) -> SessionClaims | None:
+    """The session's; None for the holder of an ingest token. ProblemError 401 or 403."""
+    token = bearer_token(request)
+    try:
+        return gateway.auth.session_of_events(token)
+    except ProblemError:
+        gateway.auth.admin(request, "ingest")
+        return None
+
+
+def count_unauthenticated(gateway: Gateway, error: ProblemError, now_ms: int) -> None:
+    """In the ledger, a request whose token does not count: its body is not read."""
+    if error.problem.status == 401:
+        gateway.recorder.count(PLAYBACK_EVENTS, "unauthenticated", 1, now_ms)
 
 
 async def _take(request: web.Request, vouch: Vouch, now_ms: int) -> web.Response:

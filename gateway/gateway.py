@@ -19,6 +19,7 @@ from gateway.intake import Intake
 from gateway.leases import Leases
 from gateway.ledger import Ledger
 from gateway.metrics import GatewayMetrics
+from gateway.plans import Plans
 from gateway.ports import GatewayPorts
 from gateway.readiness import Readiness
 from gateway.recording import Recorder
@@ -57,6 +58,7 @@ class Gateway:
         self.header_deadlines: HeaderDeadlines | None = None
         """Set where it listens."""
         self.is_draining = False
+        self.plans = Plans()
         self._sequence = 0
 
     def now_ms(self) -> int:

@@ -14,7 +14,11 @@ from gateway.routing.route import Handler
 from schemas import codec
 
 OPENAPI: Final = web.AppKey("openapi", bytes)
-_PAGES: Final = {"/": "index.html", "/console": "console.html"}
+_PAGES: Final = {
+    "/": "index.html",
+    "/console": "console.html",
+    "/console/operations": "operations.html",
+}
 
 
 async def get_openapi(request: web.Request) -> web.Response:

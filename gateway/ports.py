@@ -105,6 +105,21 @@ class StoredSessions(Protocol):
         """The last hour; raises RetryableError where the store is away."""
 
 
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command printed; `code` None: it goes on."""
+
+    code: int | None
+    out: bytes
+    err: str
+
+
+class Operating(Protocol):
+    """Runs `playhead` with these arguments, in a process of its own."""
+
+    async def run(self, arguments: Sequence[str], *, goes_on: bool = False) -> Said:
+        """To its end; with `goes_on` it is left running after a while. Raises RetryableError."""
+
+
 @dataclass(frozen=True, slots=True)
 class GatewayViews:
     """What the gateway knows of the agents' decisions, and who waits for the next one."""
@@ -136,3 +151,5 @@ class GatewayPorts:
     """So many random bytes."""
     stored: StoredSessions | None = None
     """For the player page alone."""
+    operating: Operating | None = None
+    """For the console alone."""

@@ -86,7 +86,12 @@ class Sandbox:
 
 @asynccontextmanager
 async def running_sandbox(
-    home: Path, *, only: Sequence[str] = (), runtime: Path | None = None, demo: bool = False
+    home: Path,
+    *,
+    only: Sequence[str] = (),
+    runtime: Path | None = None,
+    demo: bool = False,
+    canary: bool = False,
 ) -> AsyncIterator[Sandbox]:
     """Run `playhead run` on `home`, all of it or only some components, until the block ends.
 
@@ -101,6 +106,7 @@ async def running_sandbox(
             clickhouse_port=0,
             cdn_urls=CDN_URLS,
             demo=demo,
+            canary=canary,
         )
     )
     async with running_components(settings, only=only) as sandbox:

@@ -104,6 +104,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     demo: Annotated[
         bool, Meta(description="make demo titles and a demo account at the first start")
     ] = True
+    canary: Annotated[
+        bool, Meta(description="probe each minute: an event and a license through the whole path")
+    ] = True
     log_format: Annotated[Literal["text", "json"], Meta(description="how log lines look")] = "text"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="least log level")

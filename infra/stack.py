@@ -101,7 +101,8 @@ class Stack:
         after_log = tuple(c.name for c in stores if c.name == "kafka")
         workers = [self._worker(name, after_log) for name in WORKER_NAMES]
         edges = [self._edge(cdn) for cdn in self._deployment.cdns() if _port_here(cdn) is not None]
-        return [*stores, migrations, *workers, self._gateway(after_log), *edges]
+        probes = [self._canary()] if self._settings.canary else []
+        return [*stores, migrations, *workers, self._gateway(after_log), *edges, *probes]
 
     def _kafka(self) -> Component:
         launch = prepare(self._home, self._settings.kafka_port, self._settings.kafka_fsync)
@@ -150,6 +151,10 @@ class Stack:
             port=port,
             stage=FRONT_STAGE,
         )
+
+    def _canary(self) -> Component:
+        """Not waited for: viewers are served before the first probe."""
+        return self._playhead("canary", ("canary",), after=("gateway",), stage=FRONT_STAGE)
 
     def _edge(self, cdn: Cdn) -> Component:
         port = _port_here(cdn)

@@ -49,4 +49,4 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     unauthenticated: int = 0
     """Requests with events whose token did not count; how many events is not looked at."""
     in_log: int = 0
-    """Records of the topic in the log, by the broker's minute: told by the canary, not a gateway."""
+    """Records of the topic in the log, by the broker's minute; the canary tells them."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway import health, overview, pages
+from gateway import health, operations, overview, pages
 from gateway.bodies import HealthAnswer
+from gateway.operations import OperationAnswer, OperationBody
 from gateway.overview import OverviewAnswer
-from gateway.routing.route import Route
+from gateway.routing.route import Route, json_body
 
 OPERATIONS_ROUTES: Final[tuple[Route, ...]] = (
     Route(
@@ -48,6 +49,31 @@ OPERATIONS_ROUTES: Final[tuple[Route, ...]] = (
         roles=("operator",),
         answers={200: OverviewAnswer},
         problems=(404,),
+    ),
+    Route(
+        name="getOperationsReport",
+        method="GET",
+        path="/v1/admin/operations/{report}",
+        handler=operations.get_report,
+        says="What an operator's command reports: doctor, lag, ledger, letters, replays, status",
+        traffic="stream",
+        access="admin",
+        roles=("operator",),
+        answers={200: OperationAnswer},
+        problems=(404,),
+    ),
+    Route(
+        name="postOperation",
+        method="POST",
+        path="/v1/admin/operations",
+        handler=operations.post_operation,
+        says="A dry run of an operator's command; with the plan that it gave, the command itself",
+        traffic="stream",
+        access="admin",
+        roles=("operator",),
+        body=json_body(OperationBody),
+        answers={200: OperationAnswer},
+        problems=(404, 409),
     ),
     Route(
         name="getOpenAPI",

@@ -1,49 +1,29 @@
 /** The operator's console: the gateway that serves it, and the last hour as analytics has it. */
 
-import { ProblemError, send } from "./api.js";
+import { send } from "./api.js";
 import { element, fill, write } from "./dom.js";
 import { readMetrics } from "./metrics.js";
+import { askForToken, forget, isRefused, token, whyRefused } from "./operator.js";
 import { card, figures } from "./panel/card.js";
+import { table } from "./table.js";
 import { explain, rate, span, spoken, timeOfDay } from "./words.js";
 
-const TOKEN = "playhead.operator";
 const LOOK_MS = 3000;
-const COMMAND = "playhead admin token create --role operator";
 
 const view = document.querySelector("#view");
 const ready = document.querySelector("#ready");
-
-function askForToken(said = "") {
-  const input = element("input", { name: "token", type: "password", autocomplete: "off", required: true });
-  const form = element(
-    "form",
-    { class: "card sign-in" },
-    element("h1", {}, "Console"),
-    element("p", { class: "quiet" }, said || "For operators. A token is made by"),
-    element("code", { class: "small" }, COMMAND),
-    element("label", { class: "field" }, "Operator token", input),
-    element("button", { class: "button main", type: "submit" }, "Open"),
-  );
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    sessionStorage.setItem(TOKEN, input.value.trim());
-    void open();
-  });
-  fill(view, form);
-  input.focus();
-}
 
 async function open() {
   const shown = new Overview();
   for (;;) {
     try {
-      shown.show(await send("GET", "/v1/admin/overview", undefined, { bearer: sessionStorage.getItem(TOKEN) }));
+      shown.show(await send("GET", "/v1/admin/overview", undefined, { bearer: token() }));
       shown.showGateway(readMetrics(await fetch("/metrics").then((answer) => answer.text())));
       if (!shown.node.isConnected) fill(view, shown.node);
     } catch (error) {
-      if (error instanceof ProblemError && error.status < 500) {
-        sessionStorage.removeItem(TOKEN);
-        askForToken(error.status === 403 ? "That token is of another role. Make one by" : "That token does not count. Make one by");
+      if (isRefused(error)) {
+        forget();
+        askForToken(view, "Console", open, whyRefused(error));
         return;
       }
       write(ready, explain(error));
@@ -130,12 +110,7 @@ function topicLine(topic) {
   ];
 }
 
-function table(node, heads, rows) {
-  const line = (name, cells) => element("tr", {}, cells.map((cell) => element(name, {}, String(cell))));
-  fill(node, element("thead", {}, line("th", heads)), element("tbody", {}, rows.map((row) => line("td", row))));
-}
-
 const duration = (ms) => (ms === null ? "–" : span(ms));
 
-if (sessionStorage.getItem(TOKEN) === null) askForToken();
+if (token() === null) askForToken(view, "Console", open);
 else void open();

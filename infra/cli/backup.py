@@ -11,7 +11,7 @@ from infra.cli.output import json_option, print_rows
 from infra.cli.passphrase_option import passphrase_option, read_passphrase
 from infra.cli.progress import progress_bar
 from infra.deployment import Deployment
-from infra.operations.backups.backup import back_up
+from infra.operations.backups.backup import back_up, new_file
 from infra.operations.backups.secret_keys import seal_keys
 from infra.operations.operator import require_keys
 from infra.settings import load_settings
@@ -19,7 +19,8 @@ from streams.clock import system_clock
 
 
 @click.command("backup")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--into-home", is_flag=True, help="Name the file by the time, under home/backups.")
 @click.option(
     "--keys",
     "keys_file",
@@ -31,7 +32,8 @@ from streams.clock import system_clock
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @json_option
 def command(
-    file: Path,
+    file: Path | None,
+    into_home: bool,
     keys_file: Path | None,
     with_kek: bool,
     passphrase_file: Path | None,
@@ -47,6 +49,9 @@ def command(
         raise click.UsageError("--with-kek says what goes into --keys FILE")
     deployment = Deployment(settings=load_settings())
     require_keys(deployment)
+    if (file is None) != into_home:
+        raise click.UsageError("name a file, or say --into-home")
+    target = file if file is not None else new_file(deployment, system_clock())
     if keys_file is not None and not dry_run:
         passphrase = read_passphrase(passphrase_file, confirms=True)
         seal_keys(deployment.keys, keys_file, passphrase, with_kek=with_kek)
@@ -55,7 +60,7 @@ def command(
         counts = asyncio.run(
             back_up(
                 deployment,
-                None if dry_run else file,
+                None if dry_run else target,
                 system_clock,
                 lambda topic, done, total: bar.update(
                     task, description=topic, completed=done, total=total

@@ -16,6 +16,7 @@ from infra.operations.letters.box import handled_key, read_handled, read_letters
 from infra.operations.letters.handling import handle_all, open_letter_desk
 from infra.operations.letters.letter import Letter, LetterFilter, LetterGroup, group_letters
 from infra.operations.letters.redrive import Planned, plan_redrive
+from infra.operations.letters.returning import Driven, drive_back
 from infra.operations.moments import instant, parse_moment
 from infra.settings import load_settings
 from schemas.errors import PlayheadError
@@ -228,18 +229,53 @@ async def _handle(
     else:
         plan = [Planned(letter=letter) for letter in letters]
     going = [planned.letter for planned in plan if not planned.refusal]
+    driven: Driven | None = None
     if going and not dry_run:
         async with open_letter_desk(deployment, system_clock) as desk:
-            handle = desk.redrive if verb == "redrive" else desk.drop
             with progress_bar() as bar:
                 task = bar.add_task(verb, total=len(going))
-                await handle_all(going, handle, lambda count: bar.update(task, completed=count))
-    _print_plan(verb, plan, dry_run, as_json)
+
+                def show(count: int) -> None:
+                    bar.update(task, completed=count)
+
+                if verb == "redrive":
+                    driven = await drive_back(deployment, desk, going, show)
+                else:
+                    await handle_all(going, desk.drop, show)
+    _print_plan(verb, plan, dry_run, as_json, driven)
+    if driven is not None:
+        _say_stopped(driven)
 
 
-def _print_plan(verb: str, plan: list[Planned], dry_run: bool, as_json: bool) -> None:
+def _say_stopped(driven: Driven) -> None:
+    """Raises PlayheadError where not all of them went, or some came back."""
+    if driven.left:
+        why = f"{len(driven.returned)} came back" if driven.returned else "an agent stands still"
+        raise PlayheadError(
+            f"stopped with {len(driven.left)} letters left as they were: {why}."
+            " Mend the agent, then drive the rest back"
+        )
+    if driven.returned:
+        raise PlayheadError(f"{len(driven.returned)} came back as new dead letters")
+
+
+def _print_plan(
+    verb: str, plan: list[Planned], dry_run: bool, as_json: bool, driven: Driven | None
+) -> None:
     done = {"redrive": "driven back", "drop": "dropped"}[verb]
     said = f"would be {done}" if dry_run else done
+
+    def what(planned: Planned) -> str:
+        letter_id = planned.letter.letter_id
+        if planned.refusal:
+            return f"stays: {planned.refusal}"
+        if driven is not None and letter_id in driven.left:
+            return "stays: it was stopped before"
+        if driven is not None and letter_id in driven.returned:
+            return f"came back: {driven.returned[letter_id]}"
+        return said
+
+    said_of = [what(planned) for planned in plan]
     print_rows(
         ("id", "reason", "agent", "what"),
         (
@@ -247,14 +283,14 @@ def _print_plan(verb: str, plan: list[Planned], dry_run: bool, as_json: bool) ->
                 planned.letter.letter_id,
                 planned.letter.reason,
                 planned.letter.agent,
-                f"stays: {planned.refusal}" if planned.refusal else said,
+                text,
             )
-            for planned in plan
+            for planned, text in zip(plan, said_of, strict=True)
         ),
         as_json=as_json,
     )
     if not as_json:
-        count = sum(1 for planned in plan if not planned.refusal)
+        count = said_of.count(said)
         click.echo(f"{count} of {len(plan)} {said}")
 
 

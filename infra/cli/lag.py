@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 
 import click
 
@@ -29,13 +30,33 @@ def command(watch: bool, as_json: bool) -> None:
     while True:
         broker = deployment.broker()
         with saying_why(broker):
-            lags = asyncio.run(read_lags(broker, CONSUMER_GROUPS, system_clock()))
+            read = asyncio.run(read_lags(broker, CONSUMER_GROUPS, system_clock()))
+        lags = with_silent(CONSUMER_GROUPS, read)
         if watch and not as_json:
             click.clear()
         _print(lags, as_json)
         if not watch:
             return
         time.sleep(WATCH_INTERVAL_S)
+
+
+def with_silent(groups: Iterable[str], lags: Iterable[GroupLag]) -> list[GroupLag]:
+    """Also the groups that have committed nothing yet, as a line without a topic."""
+    found = list(lags)
+    known = {lag.consumer_group for lag in found}
+    found += [
+        GroupLag(
+            consumer_group=group,
+            topic="",
+            committed_offset=0,
+            high_watermark=0,
+            consumer_lag=0,
+            consumer_lag_ms=0,
+        )
+        for group in groups
+        if group not in known
+    ]
+    return sorted(found, key=lambda lag: (lag.consumer_group, lag.topic))
 
 
 def _print(lags: list[GroupLag], as_json: bool) -> None:

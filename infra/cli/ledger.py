@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Final
 
 import click
-from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from infra.cli.output import json_option, print_rows
-from infra.clickhouse.client import open_client, parse_url
 from infra.deployment import Deployment
+from infra.operations.ledger import LedgerLine, judge_ledger, read_ledger
+from infra.operations.moments import instant
 from infra.settings import load_settings
-from schemas.errors import PlayheadError
 
 WATCH_INTERVAL_S: Final = 5.0
-QUERY: Final = """
-SELECT
-    minute,
-    topic,
-    accepted,
-    stored,
-    duplicates,
-    conflicts,
-    dead_letters,
-    toInt64(accepted) - toInt64(stored + duplicates + conflicts + dead_letters) AS outstanding,
-    refused,
-    unavailable,
-    shed,
-    is_complete
-FROM ledger
-WHERE minute >= now() - toIntervalMinute({minutes:UInt32})
-  AND ({topic:String} = '' OR topic = {topic:String})
-ORDER BY minute DESC, topic
-"""
+COUNTS: Final = (
+    "accepted",
+    "in_log",
+    "stored",
+    "duplicates",
+    "conflicts",
+    "dead_letters",
+    "difference",
+    "refused",
+    "unavailable",
+    "shed",
+    "unauthenticated",
+)
 
 
 @click.command("ledger")
@@ -43,27 +36,41 @@ ORDER BY minute DESC, topic
 @click.option("--watch", is_flag=True, help="Go on every five seconds until Ctrl-C.")
 @json_option
 def command(minutes: int, topic: str, watch: bool, as_json: bool) -> None:
-    """Events accepted against events stored, per minute and topic, newest first.
+    """Events accepted against what is in the log and in ClickHouse, per minute and topic.
 
-    A complete minute has nothing outstanding; an open one may. Example: playhead ledger --watch
+    Exit code 1 where a complete minute misses what was accepted. Example: playhead ledger --watch
     """
     deployment = Deployment(settings=load_settings())
-    try:
-        client = open_client(parse_url(deployment.reader_url()))
-        while True:
-            if watch and not as_json:
-                click.clear()
-            _print(client, minutes, topic, as_json)
-            if not watch:
-                return
-            time.sleep(WATCH_INTERVAL_S)
-    except ClickHouseError as error:
-        raise PlayheadError(f"ClickHouse: {str(error).splitlines()[0][:300]}") from error
+    while True:
+        lines = read_ledger(deployment, minutes=minutes, topic=topic)
+        if watch and not as_json:
+            click.clear()
+        _print(lines, as_json)
+        wrong = judge_ledger(lines)
+        for each in wrong:
+            click.echo(
+                f"{each.topic}: {each.missing} accepted events are missing, from"
+                f" {instant(each.first_minute_ms)} to {instant(each.last_minute_ms)}:"
+                f" playhead replay {each.topic} --from {instant(each.first_minute_ms)}",
+                err=True,
+            )
+        if not watch:
+            sys.exit(1 if wrong else 0)
+        time.sleep(WATCH_INTERVAL_S)
 
 
-def _print(client: Client, minutes: int, topic: str, as_json: bool) -> None:
-    found = client.query(QUERY, parameters={"minutes": minutes, "topic": topic})
-    rows = [
-        [row[0].strftime("%Y-%m-%dT%H:%MZ"), *row[1:-1], bool(row[-1])] for row in found.result_rows
-    ]
-    print_rows(found.column_names, rows, as_json=as_json)
+def _print(lines: list[LedgerLine], as_json: bool) -> None:
+    print_rows(
+        ("minute", "topic", *COUNTS, "complete_until", "is_complete"),
+        (
+            (
+                instant(line.minute_ms),
+                line.topic,
+                *(getattr(line, name) for name in COUNTS),
+                instant(line.complete_until_ms) if line.complete_until_ms is not None else None,
+                line.is_complete,
+            )
+            for line in lines
+        ),
+        as_json=as_json,
+    )

@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, str]] = {
     "kafka": "infra.cli.kafka",
     "clickhouse": "infra.cli.clickhouse",
     "edge": "infra.cli.edge",
+    "canary": "infra.cli.canary",
     "settings": "infra.cli.settings",
     "status": "infra.cli.status",
     "doctor": "infra.cli.doctor",

@@ -20,6 +20,7 @@ from infra.clickhouse.stored import ClickHouseSessions
 from infra.demo.account import page_settings
 from infra.deployment import Deployment
 from infra.logs import configure_logging
+from infra.operations.processes import CommandProcesses
 from infra.players.library import player_files
 from infra.settings import SettingsError
 from infra.wiring.parts import GATEWAY_DELIVERY_TIMEOUT_MS, Parts, open_parts
@@ -83,6 +84,7 @@ def _ports(
         clock=parts.clock,
         randomness=secrets.token_bytes,
         stored=stored,
+        operating=CommandProcesses(parts.deployment),
     )
 
 

@@ -22,6 +22,7 @@ from infra.operations.backups.archive import (
 )
 from infra.operations.backups.contents import KEPT
 from infra.operations.log_access import reading
+from infra.operations.moments import instant
 from infra.operations.operator import require_keys
 from streams.clock import Clock
 from streams.topics import Topic
@@ -59,6 +60,13 @@ async def back_up(
                     on_progress(topic.name, count, total)
                 counts[topic.name] = count
         return counts
+
+
+def new_file(deployment: Deployment, now_ms: int) -> Path:
+    """A name by the time, under the home; move it elsewhere, a lost disk takes it along."""
+    folder = deployment.home / "backups"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / f"{instant(now_ms).replace(':', '')}.gz"
 
 
 async def _ends(

@@ -62,7 +62,7 @@ async def broker_alone(deployment: Deployment) -> AsyncIterator[Deployment]:
         return
     # On a port that nobody knows: whoever waits for the usual one must not find half of it.
     chosen = msgspec.structs.replace(
-        deployment.settings, home=str(deployment.home), kafka_port=0, demo=False
+        deployment.settings, home=str(deployment.home), kafka_port=0, demo=False, canary=False
     )
     async with running_components(with_ports(chosen), only=("kafka",)) as running:
         yield running.deployment

@@ -78,4 +78,7 @@ def place_keys(files: Mapping[str, bytes], folder: Path) -> None:
 
 
 def _derive(passphrase: SecretBytes, salt: bytes) -> bytes:
-    return hash_secret_raw(passphrase.reveal(), salt, _TIME_COST, _MEMORY_KIB, _LANES, 32, Type.ID)
+    key: bytes = hash_secret_raw(
+        passphrase.reveal(), salt, _TIME_COST, _MEMORY_KIB, _LANES, 32, Type.ID
+    )
+    return key

@@ -12,6 +12,7 @@ from infra.operations.doctor.log import (
     check_topics,
 )
 from infra.operations.doctor.machine import check_disk, check_keys, check_runtime
+from infra.operations.doctor.path import check_canary, check_ledger
 from infra.operations.doctor.processes import check_components, check_ports, check_supervisor
 from infra.operations.doctor.store import check_clickhouse
 
@@ -27,5 +28,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("clickhouse", check_clickhouse),
     ("lag", check_lag),
     ("dead letters", check_dead_letters),
+    ("ledger", check_ledger),
+    ("canary", check_canary),
 )
 """In the order in which things are mended."""

@@ -16,7 +16,7 @@ from infra.operations.letters.redrive import headers_back
 from infra.operations.log_access import saying_why
 from schemas.operations import HandledLetter
 from streams.clock import Clock
-from streams.producer import Publisher
+from streams.producer import Publisher, Receipt
 from streams.topics import DEAD_LETTERS_HANDLED
 
 AT_ONCE: Final = 50
@@ -31,12 +31,12 @@ class LetterDesk:
         self._clock = clock
         self._by = by
 
-    async def redrive(self, letter: Letter) -> None:
-        """Append the record to its topic as it was, then record that.
+    async def redrive(self, letter: Letter) -> Receipt:
+        """Append the record to its topic as it was, then record that; where it stands now.
 
         Between the two a kill leaves the letter listed: driven back again, it keeps its identity.
         """
-        await self._publisher.publish_raw(
+        receipt = await self._publisher.publish_raw(
             letter.source_topic,
             letter.key,
             letter.value,
@@ -44,6 +44,7 @@ class LetterDesk:
             letter.source_partition,
         )
         await self._record(letter, "redriven")
+        return receipt
 
     async def drop(self, letter: Letter) -> None:
         """Record that nobody wants it; the letter stays in its topic until it is too old."""

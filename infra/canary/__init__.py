@@ -1,0 +1,1 @@
+"""The canary: each minute an event and a license through the whole path, kept out of views."""
