@@ -33,7 +33,8 @@ class Operations {
     const letters = card("letters", "Dead letters", this.#letters, this.#letterPlan.node);
     const replay = card("replay", "Replay", this.#replayForm(), this.#replayPlan.node, this.#replays);
     const doctor = card("doctor", "Checks", this.#doctor);
-    for (const wide of [ledger, letters, replay, doctor]) wide.classList.add("wide");
+    const lag = card("lag", "Consumer lag", this.#lag);
+    for (const wide of [ledger, letters, replay, doctor, lag]) wide.classList.add("wide");
     this.node = element(
       "div",
       { class: "console" },
@@ -41,7 +42,7 @@ class Operations {
       ledger,
       letters,
       replay,
-      card("lag", "Consumer lag", this.#lag),
+      lag,
       card("backup", "Backup", this.#backup(), this.#backupPlan.node),
     );
   }

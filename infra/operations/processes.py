@@ -15,6 +15,7 @@ from infra.stack import environment_of
 from schemas.errors import RetryableError
 
 AT_ONCE_MAX: Final = 3
+WAITING_MAX: Final = 10
 TIMEOUT_S: Final = 60.0
 GOES_ON_AFTER_S: Final = 5.0
 OUTPUT_BYTES_MAX: Final = 4 << 20
@@ -34,7 +35,7 @@ class CommandProcesses:
 
         Raises RetryableError where too many run, or a report takes too long.
         """
-        if self._slots.locked():
+        if len(self._going) >= WAITING_MAX:
             raise RetryableError("other commands run already")
         task = asyncio.create_task(self._run(arguments, None if goes_on else TIMEOUT_S))
         self._going.add(task)
