@@ -37,6 +37,7 @@ PARAMETERS = {
     "{rendition}": "v480",
     "{kid}": KEY_ID,
     "{source}": "player-1",
+    "{report}": "lag",
     "{system:widevine|playready|fairplay}": "widevine",
 }
 JSON_BODIES: dict[str, Any] = {
