@@ -4,7 +4,9 @@ import pytest
 from msgspec.structs import replace
 
 from agents.account.outcome import Grant
+from agents.account.rules import DAY_MS, AccountRules
 from schemas.accounts import (
+    CANARY_PLAN,
     AccountView,
     CreateProfile,
     Credentials,
@@ -248,3 +250,12 @@ def test_nothing_personal_shows_in_events_or_representations(story: Story) -> No
     assert "ada@" not in shown
     assert PASSWORD not in shown
     assert token not in shown
+
+
+def test_nobody_signs_up_as_the_canary() -> None:
+    """Its plan hides what it does from the views; billing alone may give it."""
+    story = Story(rules=AccountRules(plans=frozenset({CANARY_PLAN}), trial_ms=DAY_MS))
+    assert reason_of(story.sign_up(CANARY_PLAN).answer) == "unknown-plan"
+    story.sign_up()
+    command = SetSubscription(account_id=ACCOUNT_ID, plan=CANARY_PLAN, state="active")
+    assert isinstance(story.tell(command).answer, AccountView)

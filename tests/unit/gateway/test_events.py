@@ -7,7 +7,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from msgspec.structs import replace
 
+from schemas.accounts import CANARY_PLAN
 from schemas.events import Bandwidth, Seek
 from streams.producer import UnavailableError
 from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS, SESSION_LEASES
@@ -246,3 +248,29 @@ async def test_traffic_renews_the_lease_once_per_interval(
     await _post(client, an_event(claims.sid), headers)
     leases = world.publisher.values(SESSION_LEASES)
     assert [lease.session_id for lease in leases] == [claims.sid, claims.sid]
+
+
+async def test_the_canarys_events_are_marked_whatever_the_client_says(
+    world: World, client: aiohttp.ClientSession
+) -> None:
+    for plan, is_canary in (("premium", False), (CANARY_PLAN, True)):
+        claims = replace(world.session_claims(), plan=plan)
+        stamp = {"received_at_ms": 1, "via": "sdk", "canary": not is_canary}
+        token = bearer(world.session_token(claims))
+        assert (await _post(client, an_event(claims.sid, stamp=stamp), token))[0] == 202
+        stored = world.publisher.values(PLAYBACK_EVENTS)[-1]
+        assert stored.stamp.canary is is_canary
+
+
+async def test_requests_without_a_valid_token_stand_in_the_ledger(
+    world: World, client: aiohttp.ClientSession
+) -> None:
+    sid = world.session_claims().sid
+    assert (await _post(client, an_event(sid), {}))[0] == 401
+    assert (await _post(client, an_event(sid), bearer("forged")))[0] == 401
+    assert (await _post(client, an_event(sid), {}, "/s/forged/events"))[0] == 401
+    async with client.get("/metrics") as answer:
+        metrics = await answer.text()
+    lines = [one for one in metrics.splitlines() if 'outcome="unauthenticated"' in one]
+    (total,) = [line for line in lines if "_created" not in line]
+    assert total.endswith(" 3.0")

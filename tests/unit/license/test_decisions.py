@@ -7,6 +7,8 @@ from agents.license.answers import controls_of, refusal, session_claims, session
 from agents.license.decisions import decide, refused
 from agents.license.ledger import Ledger
 from agents.license.plans import POLICY
+from agents.license.upkeep import lapse
+from schemas.accounts import CANARY_PLAN
 from schemas.licenses import LicenseDecision
 from schemas.sessions import Device, EndSession, ExtendSession, GetKeys, RemoveDevice
 from tests.builders import NOW_MS, a_title
@@ -137,3 +139,15 @@ def test_a_failed_key_service_turns_a_grant_into_a_refusal(ledger: Ledger) -> No
     denied = refused(keys(ledger, SD), "key-service")
     assert denied.key_ids_granted == ()
     assert (refusal(denied).status, refusal(denied).reason) == (503, "key-service")
+
+
+def test_what_the_canary_does_is_marked_and_nothing_else_is() -> None:
+    ledger = Ledger(lease_ms=POLICY.lease_ms)
+    canary = some_knowledge(an_account(CANARY_PLAN))
+    opened = decide(ledger, an_open(1), canary, asking(1))
+    assert (opened.outcome, opened.canary) == ("granted", True)
+    ledger.apply(opened)
+    running = ledger.session("account-1", OPEN)
+    assert running is not None
+    assert lapse(running, POLICY, asking(2)).canary
+    assert not decide(Ledger(lease_ms=1), an_open(1), some_knowledge(), asking(1)).canary
