@@ -39,6 +39,10 @@ def canary_credentials(deployment: Deployment) -> CanaryCredentials:
 class Refused(PlayheadError):  # noqa: N818 - it is what came back, and the canary's news
     """The gateway said no; the message says where and why."""
 
+    def __init__(self, said: str, status: int = 0) -> None:
+        super().__init__(said)
+        self.status = status
+
 
 async def send(
     http: aiohttp.ClientSession, method: str, path: str, body: object = None, token: str = ""
@@ -56,9 +60,9 @@ async def send(
         answer = {}
     said = answer if isinstance(answer, dict) else {}
     if response.status >= 400:
-        raise Refused(
-            f"{method} {_shown(path)}: {response.status} {said.get('reason', '')}".strip()
-        )
+        reason = said.get("reason", "")
+        said_so = f"{method} {_shown(path)}: {response.status} {reason}".strip()
+        raise Refused(said_so, response.status)
     return said
 
 

@@ -44,13 +44,18 @@ class Probe:
         self._deployment = deployment
         self._http = http
         self._clock = clock
+        self._signed_in: tuple[str, str] | None = None
+        """Kept while it counts: checking a password is dear."""
 
     async def run(self) -> ProbeReport:
         """Never raises for what the system does wrong: that is what it reports."""
         at_ms = self._clock()
         report = ProbeReport(at_ms=at_ms)
+        is_remembered = self._signed_in is not None
         try:
-            token, profile_id = await sign_in(self._http, self._deployment)
+            if self._signed_in is None:
+                self._signed_in = await sign_in(self._http, self._deployment)
+            token, profile_id = self._signed_in
             session = await self._open(token, profile_id)
             if session is None:
                 return msgspec.structs.replace(report, is_idle=True)
@@ -63,6 +68,10 @@ class Probe:
                 path = f"/v1/sessions/{session['session_id']}"
                 await send(self._http, "DELETE", path, token=str(session["session_token"]))
         except Refused as error:
+            if error.status == 401:
+                self._signed_in = None
+                if is_remembered:  # it only grew old
+                    return await self.run()
             return msgspec.structs.replace(report, error=str(error))
         except InvalidMessageError as error:
             return msgspec.structs.replace(report, error=f"manifest: {error}")

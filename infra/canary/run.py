@@ -150,6 +150,7 @@ def _minute_before(now_ms: int) -> int:
 
 
 def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.new")
     temporary.write_bytes(content)
     temporary.replace(path)

@@ -63,12 +63,11 @@ async def replace(
                 keep=told.keep_open,
                 pace=Pace(rate_max),
             )
-        before, after = await twin.counts()
         done = Replaced(
             table=table.name,
             period=command.period,
-            before=before,
-            after=after,
+            before=job.rows_before,
+            after=await twin.count(),
             taken_over=job.taken_over,
             is_swapped=not dry_run,
         )
@@ -107,11 +106,13 @@ async def _build(broker: Broker, twin: Twin, table: Table, command: ReplayComman
     stored = await stored_until(broker, table.topics)
     window = window_of(command.start or None, command.end or None, system_clock())
     state = await begin(broker, command.topic, window)
+    rows_before = await twin.count_live()  # what comes later is brought back after the swap
     taken_over = await twin.build(state.left, command.topic)
     return ReplayJob(
         command=command,
         state=state,
         started_at_ms=system_clock(),
+        rows_before=rows_before,
         taken_over=taken_over,
         stored_until=stored,
     )

@@ -49,6 +49,8 @@ class ReplayJob(msgspec.Struct, frozen=True, kw_only=True):
     rate_max: int = 0
     rate_per_s: float = 0.0
     """Of this process, records."""
+    rows_before: int = 0
+    """Of `--replace`: rows of the period before its twin was begun."""
     taken_over: int = 0
     """Of `--replace`: rows that were copied into the twin before it was filled."""
     stored_until: dict[str, dict[int, int]] = {}

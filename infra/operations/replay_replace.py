@@ -118,9 +118,13 @@ class Twin:
         )
         return await self._count(self._twin)
 
-    async def counts(self) -> tuple[int, int]:
-        """Rows of the period, live and here; those that merges would remove are not counted."""
-        return await self._count(self._live), await self._count(self._twin)
+    async def count_live(self) -> int:
+        """Rows of the period as they are; those that merges would remove are not counted."""
+        return await self._count(self._live)
+
+    async def count(self) -> int:
+        """The same of this one."""
+        return await self._count(self._twin)
 
     async def swap(self) -> None:
         """The live table's period is this one's from now on."""

@@ -5,6 +5,7 @@ It holds no state key, so what it wrote into an authenticated topic would count 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final
 
@@ -17,6 +18,7 @@ from streams.broker import Broker
 from streams.topics import Topic
 
 SUFFIX: Final = ".shadow"
+UNACKNOWLEDGED_MAX: Final = 1_000
 RETENTION_MS: Final = 7 * 86_400_000
 
 
@@ -28,6 +30,7 @@ class ShadowLog:
         self._topic = topic
         self._replication = replication
         self._producer: AIOKafkaProducer | None = None
+        self._sent: list[asyncio.Future[object]] = []
 
     @property
     def topic_name(self) -> str:
@@ -61,17 +64,20 @@ class ShadowLog:
     async def write(
         self, partition: int, key: str, decision: msgspec.Struct, headers: Mapping[str, bytes]
     ) -> None:
-        """Queue one decision; `flush` says that all are acknowledged."""
+        """Queue one decision; `flush` says that all are acknowledged. Raises KafkaError."""
         assert self._producer is not None, "start() comes first"
-        await self._producer.send(
+        if len(self._sent) >= UNACKNOWLEDGED_MAX:
+            await self.flush()
+        sent = await self._producer.send(
             self._broker.physical(self.topic_name),
             key=key.encode(),
             value=codec.encode(decision),
             partition=partition,
             headers=list(headers.items()),
         )
+        self._sent.append(sent)
 
     async def flush(self) -> None:
-        """Return once everything is acknowledged."""
-        assert self._producer is not None, "start() comes first"
-        await self._producer.flush()
+        """Return once everything is acknowledged. Raises KafkaError where something is not."""
+        sent, self._sent = self._sent, []
+        await asyncio.gather(*sent)
