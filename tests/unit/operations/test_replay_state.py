@@ -111,8 +111,12 @@ async def test_a_pace_is_kept_and_lost_time_is_not_caught_up_on() -> None:
     await pace.spend(50)
     assert slept == [0.5, 0.5]
     now_s[0] += 60  # ClickHouse was away
+    await pace.spend(100)  # took longer than its second
     await pace.spend(100)
     await pace.spend(100)
     assert slept[2:] == [1.0, 1.0]
+    now_s[0] += 0.7  # handling the next
+    await pace.spend(100)
+    assert slept[4] == pytest.approx(0.3)
     await Pace(0, sleep=sleep).spend(1_000_000)
-    assert len(slept) == 4
+    assert len(slept) == 5
