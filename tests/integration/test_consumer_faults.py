@@ -47,7 +47,7 @@ async def test_killed_and_stopped_workers_lose_nothing_and_count_once(
 ) -> None:
     stage, publisher = staged
     await stage.publish(publisher, 2_000)
-    async with load(stage, publisher):
+    async with load(stage, publisher, per_s=2_000 if chunked else 200):
         for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
             done = sum((await stage.committed()).values())
             stage.start(chunked=chunked, store=store)
