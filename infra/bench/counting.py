@@ -35,6 +35,8 @@ from streams.topics import Family, Topic
 TABLE: Final = "counts"
 KINDS: Final = ("floor", "chunks", "agent", "memory", "rocksdb")
 TIMEOUT_S: Final = 300.0
+IN_FLIGHT_MAX: Final = 20_000
+"""Records: while one flush is under way, more chunks are counted, for the next one."""
 
 TOPIC: Final = Topic(
     name="bench.counting.v1",
@@ -170,7 +172,7 @@ def _attach_shell(
                 await table.partition(partition).flush()
         meter.count(sum(delivered.values()))
 
-    serve(app, TOPIC, count, ports, chunked=True, settle=settle)
+    serve(app, TOPIC, count, ports, concurrency=IN_FLIGHT_MAX, chunked=True, settle=settle)
 
 
 def _one_more(count: int | None) -> int:
