@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway.answers import NO_STORE, answer
 from gateway.bodies import EventsAccepted, EventsPartlyAccepted
+from gateway.counting import require_count, split_count
 from gateway.events import none_taken
 from gateway.gateway import Gateway, gateway_of
 from gateway.measuring import event_of_edge_log
@@ -72,10 +73,13 @@ async def post_logs(request: web.Request) -> web.Response:
 
 
 def read_logs(body: bytes) -> tuple[list[Event], list[RefusedItem]]:
-    """Each line as an event, or why it is none."""
+    """Each line as an event, or why it is none; ProblemError where lines are missing."""
     events: list[Event] = []
     refused: list[RefusedItem] = []
-    for index, raw in enumerate(line for line in body.split(b"\n") if line.strip()):
+    announced, rest = split_count(body)
+    lines = [line for line in rest.split(b"\n") if line.strip()]
+    require_count(announced, len(lines))
+    for index, raw in enumerate(lines):
         try:
             line = _line.decode(raw)
         except InvalidMessageError as error:

@@ -150,9 +150,10 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
 
 def _body(body: Body, limits: Limits) -> dict[str, Any]:
     bytes_max = getattr(limits, body.bytes_max)
+    limit = f"At most {bytes_max} bytes; Content-Encoding gzip or zstd may be used."
     return {
         "required": True,
-        "description": f"At most {bytes_max} bytes; Content-Encoding gzip or zstd may be used.",
+        "description": f"{limit} {body.says}".strip(),
         "content": {
             media_type: {"schema": _schema(type_)} if _is_type(type_) else {}
             for media_type, type_ in body.content.items()

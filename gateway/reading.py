@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from gateway.counting import require_count, split_count
 from gateway.problems import ProblemError, RefusedItem
 from gateway.wire import (
     FIELDS,
@@ -54,14 +55,19 @@ def form_of(content_type: str) -> Form:
 def read_items(body: bytes, form: Form, *, items_max: int, item_bytes_max: int) -> list[Item]:
     """Each item as an event, or why it is none.
 
-    Raises ProblemError: 400 where the whole is no list of items, 413 where there are too many.
+    Raises ProblemError: 400 where the whole is no list of items or not as many as its first line
+    announces, 413 where there are too many.
     """
+    announced = None
+    if form != "json":
+        announced, body = split_count(body)
     if form == "json" or (form == "either" and body.lstrip()[:1] == b"["):
         items = _read_json(body, items_max, item_bytes_max)
     elif form == "either" and _is_one_object(body):
         items = [_read_item(0, body, item_bytes_max)]
     else:
         items = _read_lines(body, items_max, item_bytes_max)
+    require_count(announced, len(items))
     if not items:
         raise ProblemError(400, "empty", "there is no event in the body")
     if len(items) > items_max:

@@ -12,7 +12,7 @@ from gateway.bodies import (
     TitleAnswer,
     TitlesAnswer,
 )
-from gateway.routing.route import NDJSON, Body, Query, Route, json_body
+from gateway.routing.route import COUNTED, NDJSON, Body, Query, Route, json_body
 from schemas.catalog import Title
 from schemas.delivery import EdgeLog
 
@@ -89,7 +89,7 @@ CATALOG_ROUTES: Final[tuple[Route, ...]] = (
         traffic="events",
         access="admin",
         roles=("edge", "operator"),
-        body=Body(content={NDJSON: EdgeLog}, bytes_max="events_body_bytes_max"),
+        body=Body(content={NDJSON: EdgeLog}, bytes_max="events_body_bytes_max", says=COUNTED),
         answers=_EVENTS_ANSWERS,
     ),
 )

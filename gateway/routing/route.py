@@ -14,6 +14,13 @@ JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 FORM: Final = "application/x-www-form-urlencoded"
 
+COUNTED: Final = (
+    'The first line of NDJSON may be {"count": n}: exactly n lines must follow then (blank ones do '
+    "not count), else the answer is 400 with reason `count` and nothing is stored. "
+    "An index of `refused` counts the lines after it, from 0."
+)
+"""Of bodies that `counting` reads."""
+
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Access = Literal["nobody", "viewer", "session", "session or ingest", "viewer or session", "admin"]
 """Who must show a token; `session` stands in the path where the path begins with /s/."""
@@ -26,6 +33,8 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     content: Mapping[str, Any]
     bytes_max: str = "body_bytes_max"
     """The field of `Limits` that bounds it."""
+    says: str = ""
+    """What its types do not show."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,12 +6,13 @@ from typing import Final
 
 from gateway import collector, events, sessions
 from gateway.bodies import EventsAccepted, EventsPartlyAccepted, NewSession, SessionAnswer
-from gateway.routing.route import JSON, NDJSON, Body, Route, json_body
+from gateway.routing.route import COUNTED, JSON, NDJSON, Body, Route, json_body
 from gateway.wire import LENIENT_ITEM
 
 _EVENTS: Final = Body(
     content={JSON: LENIENT_ITEM | list[LENIENT_ITEM], NDJSON: LENIENT_ITEM, "text/plain": None},
     bytes_max="events_body_bytes_max",
+    says=COUNTED,
 )
 _EVENTS_ANSWERS: Final = {202: EventsAccepted, 207: EventsPartlyAccepted}
 
