@@ -151,6 +151,8 @@ class SessionAnswer(Answer, frozen=True, kw_only=True):
     cmcd_url: str
     """Of one player instance: another instance replaces the last part by a name of its own."""
     events_url: str
+    epas_url: str
+    """The eventsink URL for an SDK of the Eyevinn Player Analytics Specification."""
     steering_url: str
     bitrate_url: str
     heartbeat_interval_ms: int

@@ -10,17 +10,18 @@ from aiohttp import web
 ALLOWED_METHODS: Final = "GET, HEAD, POST, OPTIONS"
 ALLOWED_HEADERS: Final = (
     "content-type, content-encoding, authorization, range, "
-    "cmcd-object, cmcd-request, cmcd-session, cmcd-status, cta-common-access-token"
+    "cmcd-object, cmcd-request, cmcd-session, cmcd-status, cta-common-access-token, "
+    "x-epas-event, x-epas-version"
 )
 EXPOSED_HEADERS: Final = "CMSD-Static, CMSD-Dynamic, Retry-After, Date, Content-Length"
 MAX_AGE_S: Final = 7_200
-EVENTS_PATH: Final = "/v1/events"
+OPEN_PATHS: Final = frozenset({"/v1/events", "/epas/"})
 SESSION_PREFIX: Final = "/s/"
 
 
 def is_open(path: str) -> bool:
     """Whether any origin may use the path."""
-    return path.startswith(SESSION_PREFIX) or path == EVENTS_PATH
+    return path.startswith(SESSION_PREFIX) or path in OPEN_PATHS
 
 
 def cors_headers(origin: str | None) -> Mapping[str, str]:

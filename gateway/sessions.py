@@ -135,6 +135,7 @@ def _answer(
         license_url=f"{root}/license",
         cmcd_url=f"{root}/cmcd/{gateway.ports.randomness(6).hex()}",
         events_url=f"{root}/events",
+        epas_url=f"{root}/epas/",
         steering_url=f"{root}/steering",
         bitrate_url=f"{root}/bitrate",
         heartbeat_interval_ms=gateway.config.heartbeat_interval_ms,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway import collector, events, sessions
+from gateway import collector, events, eventsink, sessions
 from gateway.bodies import EventsAccepted, EventsPartlyAccepted, NewSession, SessionAnswer
-from gateway.routing.route import COUNTED, JSON, NDJSON, Body, Route, json_body
+from gateway.epas.report import EpasAnswer, EpasReport
+from gateway.routing.route import COUNTED, JSON, NDJSON, Body, Query, Route, json_body
 from gateway.wire import LENIENT_ITEM
 
 _EVENTS: Final = Body(
@@ -14,6 +15,12 @@ _EVENTS: Final = Body(
     bytes_max="events_body_bytes_max",
     says=COUNTED,
 )
+_EPAS: Final = Body(
+    content={JSON: EpasReport, "text/plain": None},
+    bytes_max="event_bytes_max",
+    says="Refusals are problems with EPAS's sessionId, message and valid beside.",
+)
+_EPAS_ANSWERS: Final = {200: EpasAnswer}
 _EVENTS_ANSWERS: Final = {202: EventsAccepted, 207: EventsPartlyAccepted}
 
 SESSION_ROUTES: Final[tuple[Route, ...]] = (
@@ -83,5 +90,28 @@ SESSION_ROUTES: Final[tuple[Route, ...]] = (
         traffic="events",
         body=Body(content={"application/cmcd": None}, bytes_max="events_body_bytes_max"),
         answers={204: None},
+    ),
+    Route(
+        name="postEpas",
+        method="POST",
+        path="/epas/",
+        handler=eventsink.post_event,
+        says="One event of the Eyevinn Player Analytics Specification; 200: it is durable",
+        traffic="events",
+        access="session or ingest",
+        body=_EPAS,
+        query={eventsink.TOKEN_PARAMETER: Query(says="for SDKs that send no Authorization header")},
+        answers=_EPAS_ANSWERS,
+    ),
+    Route(
+        name="postSessionEpas",
+        method="POST",
+        path="/s/{session_token}/epas/",
+        handler=eventsink.post_session_event,
+        says="As /epas/: the eventsink URL for an EPAS SDK",
+        traffic="events",
+        access="session",
+        body=_EPAS,
+        answers=_EPAS_ANSWERS,
     ),
 )

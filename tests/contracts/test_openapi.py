@@ -20,6 +20,7 @@ from schemas import codec
 from tests.contracts.gateway_thread import ServedGateway, served_gateway
 from tests.gateway_fakes import NOW_MS
 from tests.unit.gateway.answering import PROFILE_ID
+from tests.unit.gateway.epas_reports import a_report
 from tests.unit.gateway.wire_events import an_event
 
 KEY_ID = "000102030405060708090a0b0c0d0e0f"
@@ -89,6 +90,8 @@ def _call(
         sent["json"] = JSON_BODIES[route.name]
     elif route.name in {"postEvents", "postSessionEvents"}:
         sent["json"] = [an_event(sid), an_event(sid)]
+    elif route.name in {"postEpas", "postSessionEpas"}:
+        sent["json"] = a_report()
     elif route.name == "postCmcd":
         sent["data"] = f"e=t,ts={NOW_MS},sn=1"
     return requests.request(

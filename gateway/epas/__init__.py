@@ -1,0 +1,1 @@
+"""Eyevinn Player Analytics Specification (EPAS): its events as ours, and its answers."""
