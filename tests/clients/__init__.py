@@ -1,0 +1,1 @@
+"""Clients against a gateway that fails in every way, and against the real one."""
