@@ -2,6 +2,7 @@
 
 import { Api } from "./api.js";
 import { element, fill } from "./dom.js";
+import { recover } from "./playhead.js";
 import { showBrowse } from "./views/browse.js";
 import { showProfiles, showSignIn } from "./views/signin.js";
 import { showDetail } from "./views/title.js";
@@ -21,6 +22,7 @@ class Page {
   #watching = null;
 
   async start() {
+    void recover();
     this.#told = await fetch("/page.json").then((answer) => answer.json());
     window.addEventListener("popstate", () => void this.#leaveWatching().then(() => this.#browse()));
     if (!this.#api.isRemembered) return this.#signIn();

@@ -4,10 +4,8 @@
  * Everything that may be shown beside the video is read from here; nothing here draws.
  */
 
-import { EventReporter } from "./events.js";
-import { uuid7 } from "./ids.js";
 import { NetworkWatch } from "./network.js";
-import { Observer } from "./observe.js";
+import { Playhead, bufferLengthMs, uuid7 } from "./playhead.js";
 import { PLAYERS, createPlayer } from "./players/player.js";
 import { PlayerError } from "./players/playback.js";
 
@@ -56,18 +54,12 @@ export class Run {
     this.title = title;
     this.session = session;
     this.network = new NetworkWatch(cdns, title.content_id);
-    this.reporter = new EventReporter({
-      eventsUrl: session.events_url,
-      sessionId: session.session_id,
-    });
-    this.observer = new Observer({
-      video,
-      reporter: this.reporter,
-      facts: () => ({ cdn: this.network.last?.cdn, bufferLengthMs: this.bufferLengthMs }),
+    this.reporter = new Playhead(session);
+    this.observer = this.reporter.attach(video, {
+      askedAtMs,
       rendition: () => this.playing(),
-      heartbeatMs: session.heartbeat_interval_ms,
+      cdn: () => this.network.last?.cdn,
     });
-    this.observer.asked(askedAtMs);
     video.addEventListener("ended", this.#onEnded);
     this.#followDecisions();
   }
@@ -78,7 +70,7 @@ export class Run {
       session: this.session,
       contentId: this.title.content_id,
       onError: (error) => void this.#onError(error),
-      onBuffering: (isBuffering) => this.observer.playerBuffers(isBuffering),
+      onBuffering: (isBuffering) => this.observer.waits(isBuffering),
       onTracks: () => this.#hooks.onTracks(),
     });
     await this.#player.load(atMs / 1000);
@@ -105,13 +97,7 @@ export class Run {
   }
 
   get bufferLengthMs() {
-    const { buffered, currentTime } = this.#video;
-    for (let index = 0; index < buffered.length; index += 1) {
-      if (buffered.start(index) <= currentTime + 0.1 && currentTime <= buffered.end(index)) {
-        return Math.round((buffered.end(index) - currentTime) * 1000);
-      }
-    }
-    return 0;
+    return bufferLengthMs(this.#video);
   }
 
   get isStalled() {
@@ -129,6 +115,7 @@ export class Run {
     const player = this.#player;
     this.#player = null;
     await this.reporter.flush();
+    void this.reporter.close();
     await Promise.allSettled([
       player?.destroy(),
       this.#api.endSession(this.session.session_id),
@@ -145,8 +132,7 @@ export class Run {
 
   #close(reason) {
     this.#isOver = true;
-    if (reason !== "failed") this.observer.stop(reason);
-    else this.observer.close();
+    this.observer.stop(reason === "failed" ? undefined : reason);
     this.#stream?.close();
     this.network.stop();
     this.#video.removeEventListener("ended", this.#onEnded);

@@ -76,8 +76,12 @@ class ScriptedGateway:
 
     async def until_posts(self, count: int) -> None:
         """Until so many POSTs have come."""
+        await self.until(lambda: len(self.headers) >= count)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Until it is true after a POST."""
         async with self.posts:
-            await self.posts.wait_for(lambda: len(self.headers) >= count)
+            await self.posts.wait_for(condition)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """`POST …/events`."""
@@ -269,8 +273,8 @@ def at_most(events_max: int) -> Way:
 
 
 def _reset(request: web.Request) -> web.StreamResponse:
-    assert request.transport is not None
-    request.transport.abort()
+    if request.transport is not None:  # the client may have gone first
+        request.transport.abort()
     return web.Response()
 
 

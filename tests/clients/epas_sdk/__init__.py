@@ -1,0 +1,1 @@
+"""The web SDK of EPAS as npm has it, by a lock."""
