@@ -14,7 +14,7 @@ RUN_LOCKS ?= runtime content
 TEST_LOCKS ?= $(RUN_LOCKS) test
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test lint unit bench status doctor simulate lock clean
+.PHONY: help setup setup-test run test lint unit bench faults faults-long status doctor simulate lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ unit: setup-test ## Run the fast tests alone
 
 bench: setup-test ## Measure this machine: gateway, licenses, sink, time to queryable
 	@$(BIN)/playhead bench $(ARGS)
+
+faults: setup ## Prove it: 72 faults under load, then the clients' ledger against ClickHouse
+	@$(BIN)/playhead faults $(ARGS)
+
+faults-long: setup ## The same with 3,000,000 events and 540 faults: two hours and more
+	@$(BIN)/playhead faults --faults 540 --events 3000000 $(ARGS)
 
 status: setup ## Show what runs, since when, and how far behind
 	@$(BIN)/playhead status $(ARGS)

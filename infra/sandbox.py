@@ -20,6 +20,7 @@ READY_TIMEOUT_S = 300
 STOP_TIMEOUT_S = 20
 POLL_S = 0.1
 CDN_URLS = "http://127.0.0.1:0,http://localhost:0"
+PLAYHEAD = ("-m", "infra.cli")
 
 
 class SandboxError(PlayheadError):
@@ -97,7 +98,7 @@ async def running_sandbox(
 
     `runtime` is where jars and players were downloaded to, shared by a link.
     """
-    _share_runtime(home, runtime)
+    share_runtime(home, runtime)
     settings = with_ports(
         Settings(
             home=str(home),
@@ -115,19 +116,18 @@ async def running_sandbox(
 
 @asynccontextmanager
 async def running_components(
-    settings: Settings, *, only: Sequence[str] = ()
+    settings: Settings, *, only: Sequence[str] = (), program: Sequence[str] = PLAYHEAD
 ) -> AsyncIterator[Sandbox]:
     """Run `playhead run` with these settings, their ports chosen, until the block ends.
 
-    Raises SandboxError where it does not come up.
+    `program` is what Python runs, if not the command line. Raises SandboxError where it does not come up.
     """
     output = settings.home_path / "supervisor-output.log"
     arguments = ["--only", ",".join(only)] if only else []
     with output.open("ab") as file:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "infra.cli",
+            *program,
             "run",
             *arguments,
             env=environment_of(settings),
@@ -142,7 +142,8 @@ async def running_components(
         await _stop(process)
 
 
-def _share_runtime(home: Path, runtime: Path | None) -> None:
+def share_runtime(home: Path, runtime: Path | None) -> None:
+    """Make the home, with a link to what was downloaded for another one."""
     home.mkdir(parents=True, exist_ok=True)
     if runtime is not None and not (home / "runtime").exists():
         runtime.mkdir(parents=True, exist_ok=True)

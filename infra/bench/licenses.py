@@ -42,10 +42,10 @@ class LicenseFigure(msgspec.Struct, frozen=True, kw_only=True):
 
 async def measure_licenses(sandbox: Sandbox, rate_per_s: float, seconds: float) -> LicenseFigure:
     """Licenses of one session, every combination of its keys in turn."""
-    keys = await _list_title(sandbox)
+    keys = await list_title(sandbox)
     async with aiohttp.ClientSession() as http:
         license_url = await _open_session(sandbox, http)
-        bodies = itertools.cycle(_bodies(keys))
+        bodies = itertools.cycle(license_bodies(keys))
         failures: list[int] = []
 
         async def ask() -> None:
@@ -90,7 +90,8 @@ async def _open_loop(
     return waits
 
 
-def _bodies(keys: tuple[TierKey, ...]) -> list[bytes]:
+def license_bodies(keys: tuple[TierKey, ...]) -> list[bytes]:
+    """Requests for every choice of the keys in every order, no two alike."""
     kids = [base64.urlsafe_b64encode(bytes.fromhex(k.key_id)).rstrip(b"=").decode() for k in keys]
     choices = (c for n in range(1, len(kids) + 1) for c in itertools.permutations(kids, n))
     return [msgspec.json.encode({"kids": list(c), "type": "temporary"}) for c in choices]
@@ -123,7 +124,7 @@ async def _json(response: aiohttp.ClientResponse) -> dict[str, Any]:
     return dict(body)
 
 
-async def _list_title(sandbox: Sandbox) -> tuple[TierKey, ...]:
+async def list_title(sandbox: Sandbox) -> tuple[TierKey, ...]:
     """A title without media: licenses never look at it."""
     async with open_packager(sandbox.deployment) as packager:
         keys = await packager.request_keys(CONTENT_ID, TIERS)

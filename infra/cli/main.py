@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, str]] = {
     "admin": "infra.cli.admin",
     "simulate": "infra.cli.simulate",
     "bench": "infra.cli.bench",
+    "faults": "infra.cli.faults",
     "sql": "infra.cli.sql",
 }
 """Each module has one click command named `command`."""
