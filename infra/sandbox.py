@@ -120,7 +120,8 @@ async def running_components(
 ) -> AsyncIterator[Sandbox]:
     """Run `playhead run` with these settings, their ports chosen, until the block ends.
 
-    `program` is what Python runs, if not the command line. Raises SandboxError where it does not come up.
+    `program` is what Python runs, if not the command line. Raises SandboxError where it does not
+    come up.
     """
     output = settings.home_path / "supervisor-output.log"
     arguments = ["--only", ",".join(only)] if only else []

@@ -69,6 +69,7 @@ async def running_stage(
                 kafka_port=0,
                 clickhouse_port=ports["clickhouse"],
                 demo=False,
+                canary=False,
             )
         )
         sandbox = await stack.enter_async_context(
