@@ -33,19 +33,22 @@ COUNTS: Final = {
     "conflicts": "SELECT count() FROM conflicts",
     "dead_letters": "SELECT count() FROM dead_letters WHERE agent LIKE '%analytics.sink'",
 }
-WRONG_MINUTES: Final = (
-    "SELECT count() FROM (SELECT minute, sum(n) AS n FROM ("
-    "SELECT minute, toInt64(sum(rows_in)) AS n FROM events_by_minute GROUP BY minute UNION ALL"
-    " SELECT toStartOfMinute(toDateTime(at, 'UTC')) AS minute, -toInt64(count()) AS n FROM events"
-    " WHERE NOT canary GROUP BY minute) GROUP BY minute HAVING n != 0)"
-)
-WRONG_LEDGER: Final = (
-    "SELECT count() FROM (SELECT topic, minute, sum(n) AS n FROM ("
-    "SELECT topic, minute, toInt64(sum(rows)) AS n FROM ingest_ledger GROUP BY topic, minute"
-    " UNION ALL SELECT topic, toStartOfMinute(toDateTime(received_at, 'UTC')) AS minute,"
-    " -toInt64(count()) AS n FROM events GROUP BY topic, minute)"
-    " GROUP BY topic, minute HAVING n != 0)"
-)
+WRONG_AGGREGATES: Final = {
+    "events_by_minute": (
+        "SELECT '', minute, sum(n) AS n FROM ("
+        "SELECT minute, toInt64(sum(rows_in)) AS n FROM events_by_minute GROUP BY minute UNION ALL"
+        " SELECT toStartOfMinute(toDateTime(at, 'UTC')) AS minute, -toInt64(count()) AS n"
+        " FROM events WHERE NOT canary GROUP BY minute) GROUP BY minute HAVING n != 0"
+    ),
+    "ingest_ledger": (
+        "SELECT topic, minute, sum(n) AS n FROM ("
+        "SELECT topic, minute, toInt64(sum(rows)) AS n FROM ingest_ledger GROUP BY topic, minute"
+        " UNION ALL SELECT topic, toStartOfMinute(toDateTime(received_at, 'UTC')) AS minute,"
+        " -toInt64(count()) AS n FROM events GROUP BY topic, minute)"
+        " GROUP BY topic, minute HAVING n != 0"
+    ),
+}
+"""By aggregate: minutes that count more (positive) or fewer rows than there are."""
 LICENSES: Final = (
     "SELECT session_id, count(), countIf(action = 'license'), uniqExact(request_id)"
     " FROM license_decisions WHERE outcome = 'granted' AND action = 'license'"
