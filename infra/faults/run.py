@@ -207,7 +207,7 @@ class _Course:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *self._plan.launchers.get("replay", OURS),
-                *("replay", topic.name, "--json"),
+                *("replay", topic.name, "--rate", "0", "--json"),
                 env={**os.environ, **environment_of(self._sandbox.deployment.settings)},
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
