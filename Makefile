@@ -14,7 +14,7 @@ RUN_LOCKS ?= runtime content
 TEST_LOCKS ?= $(RUN_LOCKS) test
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test lint unit bench faults faults-long status doctor simulate lock clean
+.PHONY: help setup setup-test run test lint unit bench faults faults-long test-faults status doctor simulate lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ faults: setup ## Prove it: 72 faults under load, then the clients' ledger agains
 
 faults-long: setup ## The same with 3,000,000 events and 540 faults: two hours and more
 	@$(BIN)/playhead faults --faults 540 --events 3000000 $(ARGS)
+
+test-faults: setup-test ## Test that proof: broken builds must be caught (minutes, so not in make test)
+	@$(BIN)/python -m pytest -m harness tests/faults $(ARGS)
 
 status: setup ## Show what runs, since when, and how far behind
 	@$(BIN)/playhead status $(ARGS)

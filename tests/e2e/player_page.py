@@ -130,6 +130,6 @@ async def open_page(browser: Browser, stack: RunningStack) -> AsyncIterator[Play
     try:
         page = PlayerPage(await context.new_page())
         yield page
-        assert page.problems == []
+        assert page.problems == [], page.problems
     finally:
         await context.close()

@@ -13,7 +13,7 @@ from infra.faults.schedule import Cell
 from tests.faults import broken
 from tests.faults.small import run_small
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.harness, pytest.mark.timeout(900)]
 
 
 class Breakage(msgspec.Struct, frozen=True, kw_only=True):

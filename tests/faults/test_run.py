@@ -10,7 +10,7 @@ from infra.faults.report import count_cells
 from infra.faults.schedule import Cell
 from tests.faults.small import run_small
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.harness, pytest.mark.timeout(900)]
 CELLS: tuple[Cell, ...] = (
     ("gateway", "kill"),
     ("clickhouse", "full"),

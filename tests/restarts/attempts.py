@@ -36,19 +36,18 @@ class Attempts:
     def good_count(self, name: str) -> int:
         return sum(attempt.is_good for attempt in self._by_name[name])
 
-    def statuses_of_failures(self) -> dict[str, set[int]]:
-        """What failed at all, and how."""
+    def statuses_of_failures(self, since_s: float) -> dict[str, set[int]]:
+        """What failed at all since then, and how."""
         return {
             name: failed
-            for name, attempts in self._by_name.items()
-            if (failed := {each.status for each in attempts if not each.is_good})
+            for name in self._by_name
+            if (failed := {each.status for each in self._since(name, since_s) if not each.is_good})
         }
 
-    def longest_failure_count(self, name: str) -> int:
-        """How many attempts in a row failed at most."""
-        runs = (
-            list(run) for is_good, run in groupby(self._by_name[name], by_success) if not is_good
-        )
+    def longest_failure_count(self, name: str, since_s: float) -> int:
+        """How many attempts in a row failed at most since then."""
+        attempts = self._since(name, since_s)
+        runs = (list(run) for is_good, run in groupby(attempts, by_success) if not is_good)
         return max(map(len, runs), default=0)
 
     def recovery_s(self, name: str, killed_at_s: float) -> float:
@@ -59,3 +58,6 @@ class Attempts:
         last_failed_s = max(attempt.ended_s for attempt in failed)
         good = [a.ended_s for a in self._by_name[name] if a.is_good and a.began_s >= last_failed_s]
         return min(good, default=float("inf")) - killed_at_s
+
+    def _since(self, name: str, since_s: float) -> list[Attempt]:
+        return [attempt for attempt in self._by_name[name] if attempt.ended_s >= since_s]
