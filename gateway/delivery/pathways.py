@@ -1,7 +1,12 @@
 """Content steering's pathways: one per CDN, and for hls.js one per CDN and ceiling.
 
 hls.js knows no CMSD, but it plays only the variants of the pathway it is steered to. So each CDN
-comes again with every shorter ladder, and a bitrate ceiling is an order of pathways.
+comes again under every ceiling, and a bitrate ceiling is an order of pathways.
+
+Every ladder has the same number of rungs, the highest that is left standing for those above it:
+hls.js 1.6 goes on with the number of its level when the pathway changes. Where that number was not
+there any more it threw ("reading 'maxBitrate'") at each look at its estimate, and stayed above the
+ceiling for good [measured; it needs a steering answer before hls.js has come down by itself].
 """
 
 from __future__ import annotations
@@ -9,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.delivery.viewer import Cdn, Player
 from schemas.catalog import Rendition, Title
@@ -33,7 +39,7 @@ def list_pathways(
         Pathway(
             name=_capped_name(cdn.name, renditions[length - 1]),
             cdn=cdn,
-            renditions=renditions[:length],
+            renditions=_capped(renditions, length),
         )
         for length in range(len(renditions) - 1, 0, -1)
         for cdn in cdns
@@ -63,6 +69,23 @@ def prioritize(
     if len(renditions) == 1:
         return tuple(order)
     return (*(_capped_name(name, top) for name in order), *order)
+
+
+def _capped(renditions: tuple[Rendition, ...], length: int) -> tuple[Rendition, ...]:
+    """The lowest so many, the top of them again in place of the others.
+
+    Its copies say 1, 2, … kbit/s less, or hls.js would take them for one level.
+    """
+    top = renditions[length - 1]
+    copies = tuple(
+        replace(
+            top,
+            bitrate_kbps=max(1, top.bitrate_kbps - less_kbps),
+            average_bitrate_kbps=max(1, top.average_bitrate_kbps - less_kbps),
+        )
+        for less_kbps in range(len(renditions) - length, 0, -1)
+    )
+    return (*renditions[: length - 1], *copies, top)
 
 
 def audio_kbps_max(title: Title) -> int:

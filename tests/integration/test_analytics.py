@@ -227,4 +227,5 @@ async def test_two_sinks_share_the_partitions_and_store_each_event_once(stage: S
             await stage.until("SELECT count() FROM events_raw", 240)
         await send(20)
         await stage.until("SELECT count() FROM events_raw", 360)
-    assert await stage.one("SELECT sum(rows_in) FROM events_by_minute") == 360
+    # Views get their rows right after the table has them.
+    await stage.until("SELECT sum(rows_in) FROM events_by_minute", 360)

@@ -76,13 +76,23 @@ def test_hlsjs_gets_a_pathway_for_every_ceiling() -> None:
     assert variants(master) == {
         "alpha": ["v240", "v360", "v480", "v720"],
         "beta": ["v240", "v360", "v480", "v720"],
-        "alpha-v480": ["v240", "v360", "v480"],
-        "beta-v480": ["v240", "v360", "v480"],
-        "alpha-v360": ["v240", "v360"],
-        "beta-v360": ["v240", "v360"],
-        "alpha-v240": ["v240"],
-        "beta-v240": ["v240"],
+        "alpha-v480": ["v240", "v360", "v480", "v480"],
+        "beta-v480": ["v240", "v360", "v480", "v480"],
+        "alpha-v360": ["v240", "v360", "v360", "v360"],
+        "beta-v360": ["v240", "v360", "v360", "v360"],
+        "alpha-v240": ["v240", "v240", "v240", "v240"],
+        "beta-v240": ["v240", "v240", "v240", "v240"],
     }
+
+
+def test_hlsjs_keeps_its_level_numbers_under_every_ceiling() -> None:
+    master = Assembly().master(a_title(), a_viewer(player="hlsjs"))
+    bandwidths: dict[str, list[int]] = {}
+    for tag in tags(master, "EXT-X-STREAM-INF"):
+        bandwidths.setdefault(tag["PATHWAY-ID"], []).append(int(tag["BANDWIDTH"]))
+    for told in bandwidths.values():
+        assert len(told) == 4
+        assert told == sorted(set(told))
 
 
 def test_playlists_of_a_pathway_name_its_cdn() -> None:
