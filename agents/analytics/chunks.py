@@ -8,36 +8,64 @@ follow the reader's clock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
 from streams.reader import RawRecord
 
-R = TypeVar("R", bound=RawRecord)
-
 TOKEN_VERSION: Final = "v1"  # noqa: S105 - a deduplication token, no secret
 """Raised for backfills: a token must never name other rows than it did before."""
+RECORD_BYTES: Final = 400
+"""What a record takes in memory beside its value: objects for key, headers and numbers."""
+
+
+class LogRecord(Protocol):
+    """A record of a batch: its batch knows the partition."""
+
+    @property
+    def offset(self) -> int: ...  # noqa: D102 - Kafka's own words
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102 - Unix ms
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]] | None: ...  # noqa: D102
+
+
+class PlacedRecord(NamedTuple):
+    """A record that knows its partition."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] | None
 
 
 class ChunkLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How large a chunk may grow, and how long it may wait."""
 
     records_max: int = 20_000
-    bytes_max: int = 8 << 20
+    bytes_max: int = 16 << 20
+    """Of values, with RECORD_BYTES for each."""
     bucket_ms: int = 2_000
     grace_ms: int = 250
     """How late a record of a bucket may still come, by the broker's clock against ours."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk(Generic[R]):
+class Chunk:
     """Consecutive records of one partition; never empty."""
 
     topic: str
     partition: int
-    records: tuple[R, ...]
+    records: Sequence[LogRecord]
     size_bytes: int
 
     @property
@@ -55,16 +83,28 @@ class Chunk(Generic[R]):
         """Names exactly these records."""
         return f"{TOKEN_VERSION}:{self.topic}:{self.partition}:{self.first}-{self.last}"
 
+    def placed(self, position: int) -> RawRecord:
+        """The record at a position of `records`, with its place."""
+        record = self.records[position]
+        return PlacedRecord(
+            self.partition,
+            record.offset,
+            record.timestamp,
+            record.key,
+            record.value,
+            record.headers,
+        )
+
 
 @dataclass(slots=True)
-class Chunker(Generic[R]):
+class Chunker:
     """Cuts one partition; `phase_ms` shifts its buckets: partitions shall not insert at once."""
 
     topic: str
     partition: int
     limits: ChunkLimits
     phase_ms: int = 0
-    _records: list[R] = field(default_factory=list)
+    _records: list[LogRecord] = field(default_factory=list)
     _size_bytes: int = 0
     _bucket: int = 0
 
@@ -74,28 +114,47 @@ class Chunker(Generic[R]):
         return self._size_bytes
 
     @property
-    def oldest(self) -> R | None:
+    def oldest(self) -> LogRecord | None:
         """The first of them."""
         return self._records[0] if self._records else None
 
-    def add(self, record: R) -> list[Chunk[R]]:
-        """Take the next record; the chunks that it closes, at most two."""
-        closed: list[Chunk[R]] = []
-        size = len(record.value or b"") + len(record.key or b"")
+    def add(self, records: Sequence[LogRecord]) -> list[Chunk]:
+        """Take the next records, in order; the chunks that they close."""
+        size_bytes = sum([len(record.value or b"") for record in records])
+        size_bytes += RECORD_BYTES * len(records)
+        if self._fits(records, size_bytes):
+            self._records += records
+            self._size_bytes += size_bytes
+            return []
+        return [chunk for record in records for chunk in self._add(record)]
+
+    def _fits(self, records: Sequence[LogRecord], size_bytes: int) -> bool:
+        """Whether adding them one by one would close nothing."""
+        if not self._records:
+            return False
+        return (
+            len(self._records) + len(records) < self.limits.records_max
+            and self._size_bytes + size_bytes <= self.limits.bytes_max
+            and self._bucket_of(max([record.timestamp for record in records])) <= self._bucket
+        )
+
+    def _add(self, record: LogRecord) -> list[Chunk]:
+        closed: list[Chunk] = []
+        size_bytes = len(record.value or b"") + RECORD_BYTES
         bucket = self._bucket_of(record.timestamp)
         if self._records and (
-            bucket > self._bucket or self._size_bytes + size > self.limits.bytes_max
+            bucket > self._bucket or self._size_bytes + size_bytes > self.limits.bytes_max
         ):
             closed.append(self._close())
         if not self._records:
             self._bucket = bucket
         self._records.append(record)
-        self._size_bytes += size
+        self._size_bytes += size_bytes
         if len(self._records) >= self.limits.records_max:
             closed.append(self._close())
         return closed
 
-    def close_idle(self, now_ms: int) -> Chunk[R] | None:
+    def close_idle(self, now_ms: int) -> Chunk | None:
         """The open chunk, if no record can come for it any more.
 
         Only for a reader that has seen the partition's end: what waits there unread belongs to it.
@@ -105,15 +164,15 @@ class Chunker(Generic[R]):
             return None
         return self.close()
 
-    def close(self) -> Chunk[R] | None:
+    def close(self) -> Chunk | None:
         """The open chunk, for a reader that has come to its end."""
         return self._close() if self._records else None
 
     def _bucket_of(self, timestamp_ms: int) -> int:
         return (timestamp_ms + self.phase_ms) // self.limits.bucket_ms
 
-    def _close(self) -> Chunk[R]:
-        chunk = Chunk(self.topic, self.partition, tuple(self._records), self._size_bytes)
+    def _close(self) -> Chunk:
+        chunk = Chunk(self.topic, self.partition, self._records, self._size_bytes)
         self._records = []
         self._size_bytes = 0
         return chunk

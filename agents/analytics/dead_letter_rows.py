@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from agents.analytics.event_rows import seconds
+from agents.analytics.moments import seconds
 from agents.analytics.summary_rows import SummaryRow
 from streams.reader import RawRecord
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from agents.analytics.event_rows import seconds
+from agents.analytics.moments import seconds
 from schemas import codec
 from schemas.errors import UnknownTypeError
 from schemas.secrets import SecretBytes

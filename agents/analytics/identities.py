@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+import numpy as np
+import numpy.typing as npt
+
 from schemas.ids import uuid7_at_ms
+
+Flags = npt.NDArray[np.bool_]
 
 SESSIONS_MAX: Final = 50_000
 INTERVALS_MAX: Final = 1_000_000
@@ -41,21 +47,25 @@ class Intervals:
 
     def add(self, number: int) -> bool:
         """Whether the number is new."""
-        index = bisect_right(self._lows, number) - 1
-        if index >= 0 and number <= self._highs[index]:
+        return self.add_run(number, number)
+
+    def add_run(self, low: int, high: int) -> bool:
+        """Whether all of [low, high] are new; where they are not, nothing is added."""
+        index = bisect_right(self._lows, high) - 1
+        if index >= 0 and self._highs[index] >= low:
             return False
-        joins_left = index >= 0 and self._highs[index] == number - 1
-        joins_right = index + 1 < len(self._lows) and self._lows[index + 1] == number + 1
+        joins_left = index >= 0 and self._highs[index] == low - 1
+        joins_right = index + 1 < len(self._lows) and self._lows[index + 1] == high + 1
         if joins_left and joins_right:
             self._highs[index] = self._highs.pop(index + 1)
             self._lows.pop(index + 1)
         elif joins_left:
-            self._highs[index] = number
+            self._highs[index] = high
         elif joins_right:
-            self._lows[index + 1] = number
+            self._lows[index + 1] = low
         else:
-            self._lows.insert(index + 1, number)
-            self._highs.insert(index + 1, number)
+            self._lows.insert(index + 1, low)
+            self._highs.insert(index + 1, high)
         return True
 
     def _append(self, low: int, high: int) -> None:
@@ -64,6 +74,17 @@ class Intervals:
             return
         self._lows.append(low)
         self._highs.append(high)
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Identities in the order of the log; sessions and sources as codes into their names."""
+
+    session_names: Sequence[str]
+    sessions: npt.NDArray[np.uint32]
+    source_names: Sequence[str]
+    sources: npt.NDArray[np.uint32]
+    sequences: npt.NDArray[np.int64]
 
 
 class SeenIdentities:
@@ -102,8 +123,35 @@ class SeenIdentities:
         self._sessions[session_id] = sources
         self._interval_count += sum(len(intervals) for intervals in sources.values())
 
-    def add(self, session_id: str, source: str, sequence: int) -> bool:
-        """Whether the identity is new; `must_ask` was answered before."""
+    def add(self, identities: Identities) -> Flags:
+        """Which of them are new; of those that come twice the first is. `must_ask` was answered."""
+        order = np.lexsort((identities.sequences, identities.sources, identities.sessions))
+        sequences = identities.sequences[order]
+        sessions, sources = identities.sessions[order], identities.sources[order]
+        begins = np.ones(len(order), np.bool_)
+        begins[1:] = (np.diff(sessions) != 0) | (np.diff(sources) != 0) | (np.diff(sequences) != 1)
+        starts = np.flatnonzero(begins)
+        ends = np.append(starts[1:], len(order)) - 1
+        is_new = np.ones(len(order), np.bool_)
+        for start, end, session, source, low, high in zip(
+            starts.tolist(),
+            ends.tolist(),
+            sessions[starts].tolist(),
+            sources[starts].tolist(),
+            sequences[starts].tolist(),
+            sequences[ends].tolist(),
+            strict=True,
+        ):
+            names = identities.session_names[session], identities.source_names[source]
+            intervals = self._intervals_of(*names)
+            before = len(intervals)
+            if not intervals.add_run(low, high):
+                for place, number in zip(order[start : end + 1], range(low, high + 1), strict=True):
+                    is_new[place] = intervals.add(number)
+            self._interval_count += len(intervals) - before
+        return is_new
+
+    def _intervals_of(self, session_id: str, source: str) -> Intervals:
         sources = self._sessions.get(session_id)
         if sources is None:
             sources = self._sessions[session_id] = {}
@@ -112,10 +160,7 @@ class SeenIdentities:
         intervals = sources.get(source)
         if intervals is None:
             intervals = sources[source] = Intervals()
-        before = len(intervals)
-        is_new = intervals.add(sequence)
-        self._interval_count += len(intervals) - before
-        return is_new
+        return intervals
 
     def shrink(self) -> None:
         """Forget the longest silent sessions beyond the bounds; they must be asked for again."""

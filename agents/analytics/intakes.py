@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 
 from agents.analytics.dead_letter_rows import DeadLetterReader
 from agents.analytics.decision_rows import DecisionReader
-from agents.analytics.event_rows import EventReader
+from agents.analytics.event_intake import EventIntake
+from agents.analytics.event_table import EventTableReader
 from agents.analytics.identities import SeenIdentities
-from agents.analytics.intake import DecisionIntake, EventIntake, Intake, Knowledge, PlainIntake
+from agents.analytics.intake import DecisionIntake, Intake, Knowledge, PlainIntake
 from agents.analytics.summary_rows import SummaryReader
 from schemas.secrets import SecretBytes
 from streams.topics import (
@@ -44,7 +45,7 @@ class Intakes:
         self._knowledge = knowledge
         self._is_replay = is_replay
         self._state_key = state_key
-        self._events = EventReader()
+        self._events = EventTableReader()
         self._seen: dict[int, SeenIdentities] = {}
 
     def of(self, topic_name: str, partition: int) -> Intake:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
-from agents.analytics.chunks import Chunk, Chunker
+from agents.analytics.chunks import Chunk, Chunker, LogRecord
 from agents.analytics.intake import Intake
 from agents.analytics.store import Store, StoreUnavailableError
 from agents.analytics.writer import ChunkWriter, Place
@@ -19,7 +19,7 @@ T = TypeVar("T")
 RETRY_S: float = 1.0
 
 Bury = Callable[[str, RawRecord, InvalidMessageError], Awaitable[None]]
-Stored = Callable[[Chunk[RawRecord]], Awaitable[None]]
+Stored = Callable[[Chunk], Awaitable[None]]
 """Called once the chunk, and so everything before it, is stored."""
 
 
@@ -28,7 +28,7 @@ class Lane:
 
     def __init__(
         self,
-        chunker: Chunker[RawRecord],
+        chunker: Chunker,
         intake: Intake,
         writer: ChunkWriter,
         *,
@@ -40,7 +40,7 @@ class Lane:
         self._writer = writer
         self._bury = bury
         self._stored = stored
-        self._queue: deque[Chunk[RawRecord]] = deque()
+        self._queue: deque[Chunk] = deque()
         self._awake = asyncio.Event()
         # An earlier process may have inserted the first chunks and died before it committed.
         self._in_doubt = True
@@ -56,15 +56,14 @@ class Lane:
         return self._chunker.size_bytes + sum(chunk.size_bytes for chunk in self._queue)
 
     @property
-    def oldest(self) -> RawRecord | None:
+    def oldest(self) -> LogRecord | None:
         """The first record that is not stored yet; None: all are."""
         return self._queue[0].records[0] if self._queue else self._chunker.oldest
 
-    def add(self, records: Collection[RawRecord]) -> None:
+    def add(self, records: Sequence[LogRecord]) -> None:
         """Take the next records of the partition."""
-        for record in records:
-            for chunk in self._chunker.add(record):
-                self._enqueue(chunk)
+        for chunk in self._chunker.add(records):
+            self._enqueue(chunk)
 
     def close_idle(self, now_ms: int) -> None:
         """The reader has seen the partition's end: what can get no more records is stored."""
@@ -81,11 +80,11 @@ class Lane:
                 await self._store(self._queue[0])
                 self._queue.popleft()
 
-    def _enqueue(self, chunk: Chunk[RawRecord]) -> None:
+    def _enqueue(self, chunk: Chunk) -> None:
         self._queue.append(chunk)
         self._awake.set()
 
-    async def _store(self, chunk: Chunk[RawRecord]) -> None:
+    async def _store(self, chunk: Chunk) -> None:
         place = Place(
             table=self._intake.table,
             topic=chunk.topic,
@@ -96,9 +95,9 @@ class Lane:
         )
         stored = await self._writer.query_stored(place) if self._in_doubt else None
         prepared = await self._intake.prepare(chunk, stored or ())
-        refused = await self._writer.write(place, chunk.token, prepared.lines, stored=stored)
+        refused = await self._writer.write(place, chunk.token, prepared.rows, stored=stored)
         self._in_doubt = bool(stored)
-        if prepared.set_aside:
+        if prepared.set_aside.offsets:
             aside = Place(
                 table="set_aside_raw",
                 topic=chunk.topic,
@@ -107,14 +106,17 @@ class Lane:
                 last=chunk.last,
             )
             await self._writer.write(aside, f"{chunk.token}#aside", prepared.set_aside, stored=None)
-        refused_offsets = {line.offset for line in refused}
-        for raw in chunk.records:
-            if raw.offset in refused_offsets:
-                error = InvalidMessageError("unstorable", "ClickHouse cannot read its row")
-                await self._bury(chunk.topic, raw, error)
+        if refused:
+            await self._bury_refused(chunk, set(refused))
         for raw, error in prepared.unreadable:
             await self._bury(chunk.topic, raw, error)
         await self._stored(chunk)
+
+    async def _bury_refused(self, chunk: Chunk, refused: set[int]) -> None:
+        for position, record in enumerate(chunk.records):
+            if record.offset in refused:
+                error = InvalidMessageError("unstorable", "ClickHouse cannot read its row")
+                await self._bury(chunk.topic, chunk.placed(position), error)
 
 
 class PatientKnowledge:

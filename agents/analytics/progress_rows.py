@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from agents.analytics.event_rows import seconds
+from agents.analytics.moments import seconds
 from schemas import codec
 
 

@@ -8,11 +8,12 @@ After each chunk it says where it is; who keeps that goes on there after a kill.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from agents.analytics.batches import BatchConsumer
 from agents.analytics.chunks import Chunk, Chunker, ChunkLimits
 from agents.analytics.intake import Intake, Prepared
 from agents.analytics.intakes import Intakes, stored_topics
@@ -20,12 +21,10 @@ from agents.analytics.lane import PatientKnowledge
 from agents.analytics.pace import Pace
 from agents.analytics.store import Store
 from agents.analytics.windows import Span, Window, find_spans
-from agents.analytics.writer import ChunkWriter, Place
+from agents.analytics.writer import ChunkWriter, Place, without
 from schemas.secrets import SecretBytes
 from streams.broker import Broker
-from streams.reader import RawRecord
 
-READ_RECORDS_MAX: Final = 5_000
 POLL_MS: Final = 500
 LIMITS: Final = ChunkLimits(bucket_ms=3_600_000)
 WHOLE: Final = ChunkLimits(records_max=1 << 40, bytes_max=1 << 40, bucket_ms=1 << 50)
@@ -116,9 +115,9 @@ async def replay_topic(
         await consumer.stop()
 
 
-async def open_reader(broker: Broker) -> AIOKafkaConsumer:
+async def open_reader(broker: Broker) -> BatchConsumer:
     """A started consumer without a group."""
-    consumer = AIOKafkaConsumer(
+    consumer = BatchConsumer(
         **broker.client_options(),
         group_id=None,
         enable_auto_commit=False,
@@ -150,9 +149,7 @@ class _Replay:
         self._dry_run = dry_run
         self._keep = keep
 
-    async def run(
-        self, consumer: AIOKafkaConsumer, state: ReplayState, pace: Pace
-    ) -> ReplayProgress:
+    async def run(self, consumer: BatchConsumer, state: ReplayState, pace: Pace) -> ReplayProgress:
         self._keep(state)
         limits = _limits(pace)
         while state.left:
@@ -171,14 +168,14 @@ class _Replay:
             self._keep(state)
         return state.progress
 
-    async def _store(self, chunk: Chunk[RawRecord], state: ReplayState) -> ReplayState:
+    async def _store(self, chunk: Chunk, state: ReplayState) -> ReplayState:
         """The state once the chunk is stored."""
         intake = self._intakes.of(self._topic_name, chunk.partition)
         place = _place(chunk, intake)
         stored = await self._writer.query_stored(place)
         prepared = await intake.prepare(chunk, stored)
-        missing = [line for line in prepared.lines if line.offset not in stored]
-        outcome = _outcome(chunk, prepared, len(missing))
+        missing = without(prepared.rows, stored)
+        outcome = _outcome(chunk, prepared, len(missing.offsets))
         if state.pending is not None:
             outcome = state.pending.planned
         if not self._dry_run:
@@ -199,20 +196,17 @@ class _Replay:
         )
 
     async def _chunks(
-        self, consumer: AIOKafkaConsumer, span: Span, limits: ChunkLimits
-    ) -> AsyncIterator[Chunk[RawRecord]]:
+        self, consumer: BatchConsumer, span: Span, limits: ChunkLimits
+    ) -> AsyncIterator[Chunk]:
         place = TopicPartition(self._physical, span.partition)
         consumer.assign([place])
         consumer.seek(place, span.start)
-        chunker: Chunker[RawRecord] = Chunker(self._topic_name, span.partition, limits)
+        chunker = Chunker(self._topic_name, span.partition, limits)
         while await consumer.position(place) < span.end:
-            fetched: dict[Any, list[Any]] = await consumer.getmany(
-                timeout_ms=POLL_MS, max_records=READ_RECORDS_MAX
-            )
-            for record in fetched.get(place, []):
-                if record.offset >= span.end:
-                    break
-                for chunk in chunker.add(record):
+            fetched = await consumer.getbatches(timeout_ms=POLL_MS)
+            for records in fetched.get(place, []):
+                wanted = [record for record in records if record.offset < span.end]
+                for chunk in chunker.add(wanted):
                     yield chunk
         last = chunker.close()
         if last is not None:
@@ -236,7 +230,7 @@ def _passed(left: tuple[Span, ...], partition: int, until: int) -> tuple[Span, .
     return tuple(span for span in spans if span.start < span.end)
 
 
-def _place(chunk: Chunk[RawRecord], intake: Intake) -> Place:
+def _place(chunk: Chunk, intake: Intake) -> Place:
     return Place(
         table=intake.table,
         topic=chunk.topic,
@@ -247,8 +241,8 @@ def _place(chunk: Chunk[RawRecord], intake: Intake) -> Place:
     )
 
 
-def _outcome(chunk: Chunk[RawRecord], prepared: Prepared, added: int) -> ReplayProgress:
-    read, set_aside = len(chunk.records), len(prepared.set_aside)
+def _outcome(chunk: Chunk, prepared: Prepared, added: int) -> ReplayProgress:
+    read, set_aside = len(chunk.records), len(prepared.set_aside.offsets)
     unreadable = len(prepared.unreadable)
     return ReplayProgress(
         total=0,

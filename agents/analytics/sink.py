@@ -15,9 +15,10 @@ from typing import Any, Final
 
 import mode
 import msgspec
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from agents.analytics.batches import BatchConsumer
 from agents.analytics.chunks import Chunk, Chunker, ChunkLimits
 from agents.analytics.intakes import Intakes, stored_topics
 from agents.analytics.lane import Lane, PatientKnowledge
@@ -35,7 +36,6 @@ log = logging.getLogger(__name__)
 GROUP: Final = "analytics.sink"
 """Not the name of the worker: Faust would join the group of that name too."""
 POLL_MS: Final = 100
-FETCH_RECORDS_MAX: Final = 5_000
 PARTITION_FETCH_BYTES_MAX: Final = 1 << 20
 FETCH_BYTES_MAX: Final = 8 << 20
 PROGRESS_S: Final = 5.0
@@ -76,7 +76,7 @@ class Sink(mode.Service):
         self._tasks: dict[TopicPartition, asyncio.Task[None]] = {}
         self._paused: set[TopicPartition] = set()
         self._committed: dict[TopicPartition, int] = {}
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumer: BatchConsumer | None = None
         super().__init__(**service_options)
 
     @property
@@ -93,7 +93,7 @@ class Sink(mode.Service):
 
     async def on_start(self) -> None:
         """Join the group."""
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = BatchConsumer(
             **self._ports.broker.client_options(),
             group_id=self._group,
             group_instance_id=f"{self._group}-{self._instance}",
@@ -121,15 +121,15 @@ class Sink(mode.Service):
     async def _follow(self) -> None:
         assert self._consumer is not None
         while not self.should_stop:
-            fetched = await self._consumer.getmany(
-                timeout_ms=POLL_MS, max_records=FETCH_RECORDS_MAX
-            )
-            for partition, records in fetched.items():
-                self._lane(partition).add(records)
+            fetched = await self._consumer.getbatches(timeout_ms=POLL_MS)
+            for partition, batches in fetched.items():
+                lane = self._lane(partition)
+                for records in batches:
+                    lane.add(records)
             await self._close_idle()
             self._hold_back()
             if len(self._paused) == len(self._consumer.assignment()):
-                await self.sleep(POLL_MS / 1000)  # getmany would come back at once
+                await self.sleep(POLL_MS / 1000)  # getbatches would come back at once
 
     async def _report(self) -> None:
         while not self.should_stop:
@@ -222,7 +222,7 @@ class Sink(mode.Service):
                 self._consumer.resume(partition)
                 self._paused.discard(partition)
 
-    async def _commit(self, chunk: Chunk[RawRecord]) -> None:
+    async def _commit(self, chunk: Chunk) -> None:
         assert self._consumer is not None
         place = TopicPartition(self._ports.broker.physical(chunk.topic), chunk.partition)
         metrics = self._ports.metrics

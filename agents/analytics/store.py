@@ -96,14 +96,16 @@ class Store:
         if self._http is not None:
             await self._http.close()
 
-    async def insert(self, table: str, body: bytes, token: str) -> None:
-        """Insert JSONEachRow lines under a deduplication token.
+    async def insert(
+        self, table: str, body: bytes, token: str, *, shape: str = "FORMAT JSONEachRow"
+    ) -> None:
+        """Insert rows under a deduplication token; `shape`: columns, where not all, and format.
 
         Raises StoreUnavailableError (outcome unknown) or RowsRefusedError (nothing inserted).
         """
         parameters = {
             **INSERT_SETTINGS,
-            "query": f"INSERT INTO {table} FORMAT JSONEachRow",
+            "query": f"INSERT INTO {table} {shape}",
             "insert_deduplication_token": token,
         }
         await self._post(parameters, body, INSERT_TIMEOUT_S)

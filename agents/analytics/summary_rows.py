@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from agents.analytics.event_rows import seconds
+from agents.analytics.moments import seconds
 from schemas.errors import InvalidMessageError
 from schemas.watching import SessionSummary
 from streams.reader import RawRecord, RecordReader

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -40,6 +40,24 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     topic_column: str = "topic"
 
 
+class Rows(Protocol):
+    """Rows of one table, in the order of their offsets."""
+
+    @property
+    def offsets(self) -> Sequence[int]:
+        """Where each row's record lies."""
+
+    @property
+    def shape(self) -> str:
+        """What stands in the INSERT behind the table: columns, where not all, and format."""
+
+    def part(self, positions: Sequence[int]) -> Rows:
+        """Some of the rows."""
+
+    def body(self) -> bytes:
+        """The bytes of the insert; always the same."""
+
+
 class Line(msgspec.Struct, frozen=True):
     """A row, encoded."""
 
@@ -50,6 +68,28 @@ class Line(msgspec.Struct, frozen=True):
 def encode_line(offset: int, columns: dict[str, Any]) -> Line:
     """The row of an offset."""
     return Line(offset, codec.encode(columns))
+
+
+class Lines:
+    """Rows as lines of JSON."""
+
+    shape = "FORMAT JSONEachRow"
+
+    def __init__(self, lines: Sequence[Line] = ()) -> None:
+        self._lines = lines
+
+    @property
+    def offsets(self) -> Sequence[int]:
+        """Where each row's record lies."""
+        return [line.offset for line in self._lines]
+
+    def part(self, positions: Sequence[int]) -> Lines:
+        """Some of the rows."""
+        return Lines([self._lines[position] for position in positions])
+
+    def body(self) -> bytes:
+        """A line for each row."""
+        return b"\n".join([line.data for line in self._lines])
 
 
 class ChunkWriter:
@@ -67,22 +107,23 @@ class ChunkWriter:
         self._on_outage = on_outage
 
     async def write(
-        self, place: Place, token: str, lines: Sequence[Line], *, stored: Collection[int] | None
-    ) -> list[Line]:
-        """Returns when every line is stored, but for those returned: they can never be.
+        self, place: Place, token: str, rows: Rows, *, stored: Collection[int] | None
+    ) -> list[int]:
+        """Returns when every row is stored, but for those of the offsets returned: they never can.
 
         `stored`: the offsets from `place.first` to one beyond `place.last` that are rows already,
         where an earlier process may have sent the chunk; None where none has. Raises
         StopWorkerError where ClickHouse refuses so much that going on would empty the log into
         dead letters.
         """
-        missing, is_rest = _to_send(place, lines, stored or ())
-        is_doubted, refused = stored is not None, list[Line]()
+        missing, is_rest = _to_send(place, rows, stored or ())
+        is_doubted, refused = stored is not None, list[int]()
         failures, repairs = 0, int(is_rest)
-        while missing:
+        body = missing.body() if missing.offsets else b""
+        while missing.offsets:
             current = f"{token}#r{repairs}" if repairs else token
             try:
-                await self._store.insert(place.table, _body(missing), current)
+                await self._store.insert(place.table, body, current, shape=missing.shape)
             except StoreUnavailableError as error:
                 # Sent again under its token, what was stored stays, and what materialized views
                 # did not get for it they get now.
@@ -97,7 +138,8 @@ class ChunkWriter:
             if not is_doubted:
                 break
             # The token may have swallowed what was never stored.
-            missing = await self._missing(place, missing)
+            missing = without(missing, await self.query_stored(place))
+            body = missing.body() if missing.offsets else b""
             repairs += 1
             if repairs > REPAIRS_MAX:
                 raise StopWorkerError(f"{place.table} does not keep what it acknowledges")
@@ -123,56 +165,54 @@ class ChunkWriter:
                 await self._back_off(error, attempt)
                 attempt += 1
 
-    async def _missing(self, place: Place, lines: list[Line]) -> list[Line]:
-        stored = await self.query_stored(place)
-        return [line for line in lines if line.offset not in stored]
-
     async def _back_off(self, error: StoreUnavailableError, attempt: int) -> None:
         log.warning("ClickHouse is away: %s", error)
         self._on_outage()
         await self._sleep(min(RETRY_S_MAX, RETRY_S_MIN * 2 ** min(attempt, 10)))
 
     async def _part(
-        self, place: Place, token: str, lines: list[Line], error: RowsRefusedError
-    ) -> tuple[list[Line], list[Line]]:
+        self, place: Place, token: str, rows: Rows, error: RowsRefusedError
+    ) -> tuple[Rows, list[int]]:
         """Find the rows that ClickHouse cannot read, by halving; the others are stored."""
-        bad: list[Line] = []
-        halves = [lines]
+        bad: list[int] = []
+        halves = [rows]
         while halves:
             part = halves.pop()
+            offsets = part.offsets
+            part_token = f"{token}#{offsets[0]}-{offsets[-1]}"
             try:
-                await self._store.insert(
-                    place.table, _body(part), f"{token}#{part[0].offset}-{part[-1].offset}"
-                )
+                await self._store.insert(place.table, part.body(), part_token, shape=part.shape)
             except StoreUnavailableError as away:
                 await self._back_off(away, 3)
                 halves.append(part)
             except RowsRefusedError:
-                if len(part) > 1:
-                    middle = len(part) // 2
-                    halves += [part[:middle], part[middle:]]
+                if len(offsets) > 1:
+                    middle = len(offsets) // 2
+                    halves += [
+                        part.part(range(middle)),
+                        part.part(range(middle, len(offsets))),
+                    ]
                     continue
-                bad.append(part[0])
+                bad.append(offsets[0])
                 if len(bad) > REFUSED_ROWS_MAX:
                     raise StopWorkerError(f"{place.table} refuses rows: {error}") from error
-        offsets = {line.offset for line in bad}
-        return [line for line in lines if line.offset not in offsets], bad
+        return without(rows, bad), bad
 
 
-def _to_send(
-    place: Place, lines: Sequence[Line], stored: Collection[int]
-) -> tuple[list[Line], bool]:
-    """The lines to send first, and whether they are only the rest of a chunk.
+def without(rows: Rows, offsets: Collection[int]) -> Rows:
+    """The rows of other offsets."""
+    kept = [at for at, offset in enumerate(rows.offsets) if offset not in offsets]
+    return rows if len(kept) == len(rows.offsets) else rows.part(kept)
+
+
+def _to_send(place: Place, rows: Rows, stored: Collection[int]) -> tuple[Rows, bool]:
+    """The rows to send first, and whether they are only the rest of a chunk.
 
     A chunk that is stored as a whole is sent again under its own token: ClickHouse may have been
     killed between the rows and its materialized views. Not so where more than the chunk is stored:
     it was cut otherwise then, and its token is not known.
     """
-    rest = [line for line in lines if line.offset not in stored]
-    if rest:
-        return rest, len(rest) < len(lines)
-    return ([], True) if place.last + 1 in stored else (list(lines), False)
-
-
-def _body(lines: Sequence[Line]) -> bytes:
-    return b"\n".join(line.data for line in lines)
+    rest = without(rows, stored) if stored else rows
+    if rest.offsets:
+        return rest, rest is not rows
+    return (rest, True) if place.last + 1 in stored else (rows, False)

@@ -11,8 +11,9 @@ import pytest
 import schemas
 from agents.account.policy import decide as decide_account
 from agents.account.rules import AccountRules, Facts
+from agents.analytics.chunks import Chunk
 from agents.analytics.decision_rows import DecisionReader
-from agents.analytics.event_rows import EventReader
+from agents.analytics.event_table import EventTableReader
 from agents.analytics.session import fold
 from agents.analytics.summary_rows import SummaryReader
 from agents.bitrate.observation import observe_event
@@ -61,8 +62,10 @@ def raw_of(value: bytes) -> Raw:
 
 
 def store_event(topic: str, value: bytes) -> None:
-    row = EventReader().read(topic, raw_of(value))
-    assert row.columns["kafka_offset"] == 7
+    table = EventTableReader().read(Chunk(topic, 0, [raw_of(value)], len(value)))
+    for _, error in table.unreadable:
+        raise error
+    assert table.rows().offsets == [7]
 
 
 def fold_event(_: str, value: bytes) -> None:

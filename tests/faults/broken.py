@@ -63,8 +63,8 @@ def no_deduplication_token() -> None:
     store.INSERT_SETTINGS["insert_deduplicate"] = "0"
 
     def wrap(insert: Any) -> Any:
-        async def broken(self: Any, table: str, body: bytes, token: str) -> None:
-            await insert(self, table, body, f"{token}-{secrets.token_hex(8)}")
+        async def broken(self: Any, table: str, body: bytes, token: str, **options: Any) -> None:
+            await insert(self, table, body, f"{token}-{secrets.token_hex(8)}", **options)
 
         return broken
 
@@ -76,9 +76,8 @@ def no_identity_deduplication() -> None:
     from agents.analytics.identities import SeenIdentities
 
     def wrap(add: Any) -> Any:
-        def broken(self: Any, session_id: str, source: str, sequence: int) -> bool:
-            add(self, session_id, source, sequence)
-            return True
+        def broken(self: Any, identities: Any) -> Any:
+            return add(self, identities) | True
 
         return broken
 

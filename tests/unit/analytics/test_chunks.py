@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.analytics.chunks import Chunk, Chunker, ChunkLimits
+from agents.analytics.chunks import RECORD_BYTES, Chunk, Chunker, ChunkLimits
 
-LIMITS = ChunkLimits(records_max=7, bytes_max=200, bucket_ms=100, grace_ms=10)
+LIMITS = ChunkLimits(records_max=7, bytes_max=200 + 4 * RECORD_BYTES, bucket_ms=100, grace_ms=10)
 
 
 class Raw(NamedTuple):
@@ -25,9 +25,9 @@ def a_record(offset: int, timestamp: int, size: int = 10) -> Raw:
     return Raw(0, offset, timestamp, None, b"x" * size, None)
 
 
-def cut(records: list[Raw]) -> list[Chunk[Raw]]:
-    chunker: Chunker[Raw] = Chunker("t", 0, LIMITS)
-    return [chunk for record in records for chunk in chunker.add(record)]
+def cut(records: list[Raw]) -> list[Chunk]:
+    chunker: Chunker = Chunker("t", 0, LIMITS)
+    return [chunk for record in records for chunk in chunker.add([record])]
 
 
 @st.composite
@@ -63,10 +63,24 @@ def test_a_sink_that_died_anywhere_cuts_the_same_chunks_again(
 
 
 @settings(deadline=None)  # a loaded machine is no counterexample
+@given(logs(), st.data())
+def test_batches_of_any_size_are_cut_as_single_records_are(
+    log: list[Raw], data: st.DataObject
+) -> None:
+    """How many records a fetch brings at once must not move a border."""
+    chunker, chunks, rest = Chunker("t", 0, LIMITS), list[Chunk](), log
+    while rest:
+        size = data.draw(st.integers(1, len(rest)))
+        chunks += chunker.add(rest[:size])
+        rest = rest[size:]
+    assert [chunk.token for chunk in chunks] == [chunk.token for chunk in cut(log)]
+
+
+@settings(deadline=None)  # a loaded machine is no counterexample
 @given(logs())
 def test_chunks_hold_every_record_once_and_keep_their_bounds(log: list[Raw]) -> None:
-    chunker: Chunker[Raw] = Chunker("t", 0, LIMITS)
-    chunks = [chunk for record in log for chunk in chunker.add(record)]
+    chunker: Chunker = Chunker("t", 0, LIMITS)
+    chunks = [chunk for record in log for chunk in chunker.add([record])]
     last = chunker.close_idle(10**12)
     chunks += [last] if last is not None else []
     assert [record for chunk in chunks for record in chunk.records] == log
@@ -77,9 +91,9 @@ def test_chunks_hold_every_record_once_and_keep_their_bounds(log: list[Raw]) -> 
 
 
 def test_an_idle_chunk_closes_once_nothing_can_come_for_it() -> None:
-    chunker: Chunker[Raw] = Chunker("t", 0, LIMITS)
+    chunker: Chunker = Chunker("t", 0, LIMITS)
     assert chunker.close_idle(10**12) is None
-    chunker.add(a_record(5, 1_000_010))
+    chunker.add([a_record(5, 1_000_010)])
     assert chunker.close_idle(1_000_109) is None
     chunk = chunker.close_idle(1_000_110)
     assert chunk is not None
@@ -87,6 +101,6 @@ def test_an_idle_chunk_closes_once_nothing_can_come_for_it() -> None:
 
 
 def test_a_phase_shifts_the_borders_of_a_partition() -> None:
-    chunker: Chunker[Raw] = Chunker("t", 0, LIMITS, phase_ms=50)
-    chunker.add(a_record(1, 1_000_040))
-    assert len(chunker.add(a_record(2, 1_000_050))) == 1
+    chunker: Chunker = Chunker("t", 0, LIMITS, phase_ms=50)
+    chunker.add([a_record(1, 1_000_040)])
+    assert len(chunker.add([a_record(2, 1_000_050)])) == 1

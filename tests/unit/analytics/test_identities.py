@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.analytics.identities import CLOCK_SKEW_MS_MAX, Intervals, SeenIdentities
+from agents.analytics.identities import (
+    CLOCK_SKEW_MS_MAX,
+    Identities,
+    Intervals,
+    SeenIdentities,
+)
+from agents.analytics.native import coded
 from schemas.ids import uuid7
 
 NOW_MS = 1_790_000_000_000
@@ -13,6 +20,22 @@ NOW_MS = 1_790_000_000_000
 
 def a_session(number: int, at_ms: int = NOW_MS) -> str:
     return str(uuid7(at_ms, number.to_bytes(10, "big")))
+
+
+def identities_of(*triples: tuple[str, str, int]) -> Identities:
+    sessions, session_codes = coded([session for session, _, _ in triples])
+    sources, source_codes = coded([source for _, source, _ in triples])
+    return Identities(
+        session_names=sessions,
+        sessions=session_codes,
+        source_names=sources,
+        sources=source_codes,
+        sequences=np.array([number for _, _, number in triples], np.int64),
+    )
+
+
+def is_new(seen: SeenIdentities, session: str, source: str, number: int) -> bool:
+    return bool(seen.add(identities_of((session, source, number)))[0])
 
 
 @settings(deadline=None)  # a loaded machine is no counterexample
@@ -25,6 +48,47 @@ def test_intervals_answer_as_a_set_does(numbers: list[int]) -> None:
     assert {number for number in range(-1, 42) if number in intervals} == plain
     islands = sum(number - 1 not in plain for number in plain)
     assert len(intervals) == islands
+
+
+@settings(deadline=None)  # a loaded machine is no counterexample
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.sampled_from("xyz"), st.sampled_from("ab"), st.integers(0, 12)),
+            min_size=1,
+        )
+    )
+)
+def test_chunks_of_identities_are_told_as_one_by_one(
+    chunks: list[list[tuple[str, str, int]]],
+) -> None:
+    """Of those that come twice, also within a chunk, the first in the log is the new one."""
+    seen, plain = SeenIdentities(), set[tuple[str, str, int]]()
+    for chunk in chunks:
+        expected = []
+        for identity in chunk:
+            expected.append(identity not in plain)
+            plain.add(identity)
+        assert seen.add(identities_of(*chunk)).tolist() == expected
+
+
+@settings(deadline=None)  # a loaded machine is no counterexample
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.integers(0, 6))),
+    st.integers(0, 26),
+    st.integers(0, 9),
+)
+def test_a_run_is_new_as_a_whole_or_not_at_all(
+    pairs: list[tuple[int, int]], low: int, length: int
+) -> None:
+    spans = [(start, start + more) for start, more in pairs]
+    plain = {number for first, last in spans for number in range(first, last + 1)}
+    run = set(range(low, low + length + 1))
+    intervals = Intervals(spans)
+    assert intervals.add_run(low, low + length) == run.isdisjoint(plain)
+    expected = plain | run if run.isdisjoint(plain) else plain
+    assert {number for number in range(40) if number in intervals} == expected
+    assert len(intervals) == sum(number - 1 not in expected for number in expected)
 
 
 @settings(deadline=None)  # a loaded machine is no counterexample
@@ -50,10 +114,10 @@ def test_what_was_learned_is_seen() -> None:
     session = a_session(1)
     seen.learn(session, {"a": [(0, 9)], "b": []})
     assert not seen.must_ask(session)
-    assert not seen.add(session, "a", 9)
-    assert seen.add(session, "a", 10)
-    assert not seen.add(session, "a", 10)
-    assert seen.add(session, "b", 9)
+    assert not is_new(seen, session, "a", 9)
+    assert is_new(seen, session, "a", 10)
+    assert not is_new(seen, session, "a", 10)
+    assert is_new(seen, session, "b", 9)
 
 
 def test_forgotten_sessions_must_be_asked_for_again() -> None:
@@ -61,8 +125,8 @@ def test_forgotten_sessions_must_be_asked_for_again() -> None:
     seen.begin(0)
     sessions = [a_session(number, NOW_MS + number) for number in range(3)]
     for session in sessions:
-        seen.add(session, "a", 1)
-    seen.add(sessions[0], "a", 2)
+        is_new(seen, session, "a", 1)
+    is_new(seen, sessions[0], "a", 2)
     seen.shrink()
     assert len(seen) == 2
     assert seen.must_ask(sessions[1])
@@ -74,6 +138,6 @@ def test_the_number_of_intervals_is_bounded_too() -> None:
     seen = SeenIdentities(intervals_max=10)
     seen.begin(0)
     for number in range(0, 40, 2):
-        seen.add(a_session(1), "a", number)
+        is_new(seen, a_session(1), "a", number)
     seen.shrink()
     assert len(seen) == 0

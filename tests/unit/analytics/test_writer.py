@@ -13,7 +13,7 @@ from agents.analytics.store import RowsRefusedError, StoreUnavailableError
 from agents.analytics.writer import (
     REFUSED_ROWS_MAX,
     ChunkWriter,
-    Line,
+    Lines,
     Place,
     encode_line,
 )
@@ -34,7 +34,7 @@ class FakeStore:
         self.rows: list[int] = []
         self.tokens: list[str] = []
 
-    async def insert(self, table: str, body: bytes, token: str) -> None:
+    async def insert(self, table: str, body: bytes, token: str, *, shape: str) -> None:
         trouble = self.troubles.pop(0) if self.troubles else "none"
         if trouble == "away":
             raise StoreUnavailableError("away")
@@ -61,8 +61,8 @@ def writer_to(store: FakeStore) -> ChunkWriter:
     return ChunkWriter(store, sleep=no_sleep)  # type: ignore[arg-type]  # the fake has what it uses
 
 
-def lines(count: int = 10) -> list[Line]:
-    return [encode_line(offset, {"kafka_offset": offset}) for offset in range(count)]
+def lines(count: int = 10) -> Lines:
+    return Lines([encode_line(at, {"kafka_offset": at}) for at in range(count)])
 
 
 TROUBLES = ("away", "answer is lost", "token survives, rows do not", "half is kept")
@@ -125,7 +125,7 @@ async def test_a_token_that_lies_is_not_believed() -> None:
 async def test_rows_that_cannot_be_read_are_found_and_the_rest_is_stored() -> None:
     store = FakeStore(poison={3, 8})
     refused = await writer_to(store).write(PLACE, TOKEN, lines(), stored=None)
-    assert sorted(line.offset for line in refused) == [3, 8]
+    assert sorted(refused) == [3, 8]
     assert sorted(store.rows) == [0, 1, 2, 4, 5, 6, 7, 9]
 
 

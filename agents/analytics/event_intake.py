@@ -1,0 +1,110 @@
+"""Playback events, each stored once, however often and wherever in the log it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import numpy as np
+
+from agents.analytics.chunks import Chunk
+from agents.analytics.event_table import EventTable, EventTableReader
+from agents.analytics.identities import SeenIdentities
+from agents.analytics.intake import Knowledge, Prepared, aside_line
+from agents.analytics.writer import Line, Lines
+
+Identity = tuple[str, str, int]
+
+
+class EventIntake:
+    """Sorts out the chunks of one partition of a playback topic."""
+
+    table = "events_raw"
+    topic_column = "topic"
+
+    def __init__(
+        self,
+        reader: EventTableReader,
+        seen: Callable[[], SeenIdentities],
+        knowledge: Knowledge,
+        *,
+        is_replay: bool,
+    ) -> None:
+        self._reader = reader
+        self._seen = seen
+        self._knowledge = knowledge
+        self._is_replay = is_replay
+
+    async def prepare(self, chunk: Chunk, stored: Collection[int]) -> Prepared:
+        """Rows; re-sends and conflicts are set aside."""
+        seen = self._seen()
+        if not self._is_replay:  # where the log goes on behind, ClickHouse is always asked
+            seen.begin(chunk.records[0].timestamp)
+        table = self._reader.read(chunk)
+        prepared = Prepared(unreadable=list(table.unreadable))
+        if table.events is None:
+            return prepared
+        await self._learn(seen, table.events.sessions)
+        is_kept = seen.add(table.identities())
+        seen.shrink()
+        rows = table.rows()
+        if stored:
+            is_kept |= np.isin(rows.offsets, list(stored))
+        if is_kept.all():
+            prepared.rows = rows
+            return prepared
+        prepared.rows = rows.take(np.flatnonzero(is_kept))
+        prepared.set_aside = await self._set_aside(table, is_kept.tolist())
+        return prepared
+
+    async def _learn(self, seen: SeenIdentities, sessions: Collection[str]) -> None:
+        asked = {session for session in sessions if seen.must_ask(session)}
+        if not asked:
+            return
+        found = await self._knowledge.stored_sequences(asked)
+        for session in asked:
+            if seen.must_ask(session):  # the other topic's chunk may have asked meanwhile
+                seen.learn(session, found[session])
+
+    async def _set_aside(self, table: EventTable, is_kept: list[bool]) -> Lines:
+        """A re-send is told from a conflict by the payload that counts."""
+        assert table.events is not None
+        identities = _identities_of(table)
+        hashes = table.events.hashes.tolist()
+        received_ms = table.events.received_ms.tolist()
+        again = [row for row, kept in enumerate(is_kept) if not kept]
+        repeated = {identities[row] for row in again}
+        firsts = {
+            identity: hashes[row]
+            for row, identity in enumerate(identities)
+            if is_kept[row] and identity in repeated
+        }
+        if unknown := repeated - firsts.keys():
+            firsts |= await self._knowledge.payload_hashes(unknown)
+        lines: list[Line] = []
+        for row in again:
+            session, source, sequence = identity = identities[row]
+            is_same = firsts.get(identity, hashes[row]) == hashes[row]
+            lines.append(
+                aside_line(
+                    "duplicate" if is_same else "conflict",
+                    table.chunk.topic,
+                    table.chunk.placed(int(table.positions[row])),
+                    received_ms[row],
+                    session_id=session,
+                    source=source,
+                    sequence=sequence,
+                )
+            )
+        return Lines(lines)
+
+
+def _identities_of(table: EventTable) -> list[Identity]:
+    identities = table.identities()
+    return list(
+        zip(
+            [identities.session_names[code] for code in identities.sessions.tolist()],
+            [identities.source_names[code] for code in identities.sources.tolist()],
+            identities.sequences.tolist(),
+            strict=True,
+        )
+    )
