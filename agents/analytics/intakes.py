@@ -36,6 +36,16 @@ def stored_topics(topics: Iterable[Topic] = TOPICS) -> dict[str, int]:
     return found
 
 
+def table_of(topic_name: str) -> str:
+    """The table that a stored topic goes to."""
+    if topic_name.endswith(_SUFFIX):
+        return "dead_letters_raw"
+    topic = BY_NAME[topic_name]
+    if topic in PLAYBACK:
+        return EventIntake.table
+    return "sessions_raw" if topic is SESSION_SUMMARIES else DecisionIntake.table
+
+
 class Intakes:
     """Makes the intake of a partition. Playback topics share what was seen of a session."""
 
@@ -52,13 +62,13 @@ class Intakes:
         """The intake of one partition of a stored topic."""
         if topic_name.endswith(_SUFFIX):
             reader = DeadLetterReader(topic_name, topic_name.removesuffix(_SUFFIX))
-            return PlainIntake("dead_letters_raw", reader.read, topic_column="kafka_topic")
+            return PlainIntake(table_of(topic_name), reader.read, topic_column="kafka_topic")
         topic = BY_NAME[topic_name]
         if topic in PLAYBACK:
             seen = self._seen_of(partition)
             return EventIntake(self._events, seen, self._knowledge, is_replay=self._is_replay)
         if topic is SESSION_SUMMARIES:
-            return PlainIntake("sessions_raw", SummaryReader().read)
+            return PlainIntake(table_of(topic_name), SummaryReader().read)
         decisions = DecisionReader(topic, state_key=self._state_key)
         return DecisionIntake(decisions, self._knowledge)
 

@@ -20,8 +20,9 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from agents.analytics.batches import BatchConsumer
 from agents.analytics.chunks import Chunk, Chunker, ChunkLimits
-from agents.analytics.intakes import Intakes, stored_topics
+from agents.analytics.intakes import Intakes, stored_topics, table_of
 from agents.analytics.lane import Lane, PatientKnowledge
+from agents.analytics.periods import PERIOD_MS_MAX, plan_periods
 from agents.analytics.progress_rows import PartitionProgress, progress_lines
 from agents.analytics.store import Store, StoreUnavailableError
 from agents.analytics.writer import ChunkWriter
@@ -45,6 +46,8 @@ class SinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How much the sink holds, and how it cuts."""
 
     chunks: ChunkLimits = ChunkLimits()
+    """Their bucket is the shortest: where a table has many partitions, it grows."""
+    bucket_ms_max: int = PERIOD_MS_MAX
     buffer_bytes_max: int = 64 << 20
     queued_chunks_max: int = 2
     """Per partition."""
@@ -70,6 +73,12 @@ class Sink(mode.Service):
         self._instance = instance
         self._limits = limits or SinkLimits()
         self._topics = stored_topics() if topics is None else stored_topics(topics)
+        self._periods = plan_periods(
+            self._topics,
+            {name: table_of(name) for name in self._topics},
+            bucket_ms_min=self._limits.chunks.bucket_ms,
+            bucket_ms_max=self._limits.bucket_ms_max,
+        )
         self._writer = ChunkWriter(store)
         self._intakes = Intakes(PatientKnowledge(store, lambda: None), state_key=ports.state_key)
         self._lanes: dict[TopicPartition, Lane] = {}
@@ -175,10 +184,10 @@ class Sink(mode.Service):
         lane = self._lanes.get(partition)
         if lane is None:
             name, number = self._logical(partition), partition.partition
-            limits = self._limits.chunks
-            phase_ms = number * limits.bucket_ms // self._topics[name]
+            period = self._periods[name]
+            limits = msgspec.structs.replace(self._limits.chunks, bucket_ms=period.bucket_ms)
             lane = self._lanes[partition] = Lane(
-                Chunker(name, number, limits, phase_ms),
+                Chunker(name, number, limits, period.phase_ms(number)),
                 self._intakes.of(name, number),
                 self._writer,
                 bury=self._bury,

@@ -42,7 +42,7 @@ from streams.topics import (
 from tests.integration.engine import RunningClickHouse, start_clickhouse
 
 STATE_KEY = SecretBytes(b"s" * 32)
-QUICK = SinkLimits(chunks=ChunkLimits(bucket_ms=200, grace_ms=50))
+QUICK = SinkLimits(chunks=ChunkLimits(bucket_ms=200, grace_ms=50), bucket_ms_max=200)
 STAGED = (
     PLAYBACK_EVENTS,
     PLAYBACK_BANDWIDTH,

@@ -40,7 +40,9 @@ async def _run(bootstrap: str, namespace: str, url: str, bucket_ms: int) -> None
         halt=_halt,
         state_key=STATE_KEY,
     )
-    limits = SinkLimits(chunks=ChunkLimits(bucket_ms=bucket_ms, grace_ms=50))
+    limits = SinkLimits(
+        chunks=ChunkLimits(bucket_ms=bucket_ms, grace_ms=50), bucket_ms_max=bucket_ms
+    )
     agent = AnalyticsAgent(ports, url, limits=limits, topics=STAGED)
     await agent.start()
     await agent.sink.start()

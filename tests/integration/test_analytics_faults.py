@@ -103,6 +103,7 @@ async def test_clickhouse_killed_in_mid_insert_comes_back_to_every_row_once(stag
     """The sink waits with bounded memory and goes on by itself."""
     limits = SinkLimits(
         chunks=ChunkLimits(records_max=200, bucket_ms=200, grace_ms=50),
+        bucket_ms_max=200,
         buffer_bytes_max=256 << 10,
     )
     engine = stage.engine
