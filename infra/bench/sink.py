@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from infra.bench.processes import cpu_s
+from infra.bench.processes import cpu_s, resident_bytes
 from infra.sandbox import Sandbox
 from schemas import codec
 from schemas.events import Heartbeat, Stamp
@@ -34,6 +34,8 @@ class SinkFigure(msgspec.Struct, frozen=True, kw_only=True):
     engine_rows_per_cpu_s: float
     floor_rows_per_cpu_s: float
     """aiokafka's getmany on the same records, nothing decoded."""
+    worker_resident_mb_max: int
+    """While it drained."""
 
 
 async def measure_sink(sandbox: Sandbox, rows: int) -> SinkFigure:
@@ -44,13 +46,14 @@ async def measure_sink(sandbox: Sandbox, rows: int) -> SinkFigure:
     worker, engine = sandbox.pid_of("analytics"), sandbox.pid_of("clickhouse")
     before = cpu_s(worker), cpu_s(engine)
     await _publish(broker, rows, source)
-    await _until_stored(sandbox, rows, source)
+    resident_max = await _until_stored(sandbox, rows, source, worker)
     after = cpu_s(worker), cpu_s(engine)
     return SinkFigure(
         rows=rows,
         rows_per_cpu_s=rows / (after[0] - before[0]),
         engine_rows_per_cpu_s=rows / (after[1] - before[1]),
         floor_rows_per_cpu_s=await _floor(broker, starts, rows),
+        worker_resident_mb_max=resident_max // 1_000_000,
     )
 
 
@@ -97,16 +100,19 @@ def _session_rows(source: str) -> list[tuple[str, bytes]]:
     ]
 
 
-async def _until_stored(sandbox: Sandbox, rows: int, source: str) -> None:
+async def _until_stored(sandbox: Sandbox, rows: int, source: str, worker: int) -> int:
+    """Returns the most memory that the worker held meanwhile, bytes."""
     address, database = sandbox.deployment.reader_address(), sandbox.deployment.database
     query = f"SELECT count() FROM {database}.events WHERE source = {{source:String}}"  # noqa: S608 - the database is the settings'
     params = {"query": query, "param_source": source}
+    resident_max = 0
     async with aiohttp.ClientSession() as http, asyncio.timeout(DRAIN_TIMEOUT_S):
         while True:
+            resident_max = max(resident_max, resident_bytes(worker))
             async with http.get(address, params=params) as response:
                 response.raise_for_status()
                 if int(await response.text()) >= rows:
-                    return
+                    return resident_max
             await asyncio.sleep(1.0)
 
 
