@@ -120,6 +120,8 @@ class Chunker:
 
     def add(self, records: Sequence[LogRecord]) -> list[Chunk]:
         """Take the next records, in order; the chunks that they close."""
+        if not records:
+            return []
         size_bytes = sum([len(record.value or b"") for record in records])
         size_bytes += RECORD_BYTES * len(records)
         if self._fits(records, size_bytes):

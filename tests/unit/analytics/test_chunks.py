@@ -104,3 +104,10 @@ def test_a_phase_shifts_the_borders_of_a_partition() -> None:
     chunker: Chunker = Chunker("t", 0, LIMITS, phase_ms=50)
     chunker.add([a_record(1, 1_000_040)])
     assert len(chunker.add([a_record(2, 1_000_050)])) == 1
+
+
+def test_no_records_close_nothing() -> None:
+    chunker = Chunker("t", 0, ChunkLimits())
+    assert chunker.add([]) == []
+    chunker.add([a_record(0, 0)])
+    assert chunker.add([]) == []
