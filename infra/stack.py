@@ -153,8 +153,9 @@ class Stack:
         )
 
     def _canary(self) -> Component:
-        """Not waited for: viewers are served before the first probe."""
-        return self._playhead("canary", ("canary",), after=("gateway",), stage=FRONT_STAGE)
+        """Not waited for: it starts last, when viewers are served already."""
+        after = ("gateway", *WORKER_NAMES)
+        return self._playhead("canary", ("canary",), after=after, stage=FRONT_STAGE)
 
     def _edge(self, cdn: Cdn) -> Component:
         port = _port_here(cdn)
