@@ -20,14 +20,14 @@ from schemas.errors import InvalidMessageError, RetryableError, StopWorkerError,
 from schemas.secrets import SecretBytes
 from streams.broker import Broker
 from streams.clock import Clock
-from streams.consumer.chunk import Chunk, FetchedRecord, records_in
+from streams.consumer.chunk import Chunk, records_in
 from streams.consumer.transport import hand_out_in_chunks
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.dead_letters import publish_dead_letter
 from streams.metrics import WorkerMetrics
 from streams.producer import Publisher
 from streams.reader import RecordReader
-from streams.records import Record
+from streams.records import FetchedRecord, Record
 from streams.topics import Topic
 
 T = TypeVar("T")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -24,6 +23,10 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
+from streams.broker import Broker
+
+BATCH_BYTES_MAX: Final = 512 * 1024
+REQUEST_BYTES_MAX: Final = 4 << 20
 STOP_TIMEOUT_S: Final = 5.0
 _BEYOND_REPAIR: Final = (
     InvalidProducerEpoch,
@@ -38,10 +41,12 @@ log = logging.getLogger(__name__)
 
 
 class Connection:
-    """Sends batches; `make_producer` opens an idempotent producer that is not started."""
+    """Sends batches of at most BATCH_BYTES_MAX, acks=all."""
 
-    def __init__(self, make_producer: Callable[[], AIOKafkaProducer]) -> None:
-        self._make_producer = make_producer
+    def __init__(self, broker: Broker, *, client_id: str, request_timeout_ms: int) -> None:
+        self._broker = broker
+        self._client_id = client_id
+        self._request_timeout_ms = request_timeout_ms
         self._producer: AIOKafkaProducer | None = None
         self._replacing = asyncio.Lock()
         self._retired: set[asyncio.Task[None]] = set()
@@ -99,7 +104,18 @@ class Connection:
             closing.add_done_callback(self._retired.discard)
 
     async def _open(self) -> AIOKafkaProducer:
-        producer = self._make_producer()
+        producer = AIOKafkaProducer(
+            **self._broker.client_options(),
+            client_id=self._client_id,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            max_batch_size=BATCH_BYTES_MAX,
+            max_request_size=REQUEST_BYTES_MAX,
+            request_timeout_ms=self._request_timeout_ms,
+            retry_backoff_ms=100,
+            metadata_max_age_ms=60_000,
+        )
         try:
             await producer.start()
         except KafkaError:

@@ -18,7 +18,6 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Literal
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
@@ -31,7 +30,6 @@ from streams.clock import Clock, system_clock
 from streams.connection import Connection
 from streams.topics import Topic
 
-BATCH_BYTES_MAX = 512 * 1024
 RECORD_OVERHEAD_BYTES = 96
 SWEEP_S = 0.25
 GATHER_S = 0.002
@@ -124,7 +122,6 @@ class Publisher:
         clock: Clock = system_clock,
     ) -> None:
         self._broker = broker
-        self._client_id = client_id
         self._state_key = state_key
         self._bytes_max = unacknowledged_bytes_max
         self._timeout_ms = delivery_timeout_ms
@@ -136,7 +133,9 @@ class Publisher:
         self._gathered: list[_Lane] = []
         self._gathering: asyncio.TimerHandle | None = None
         self._gathered_s = 0.0
-        self._connection = Connection(self._make_producer)
+        self._connection = Connection(
+            broker, client_id=client_id, request_timeout_ms=delivery_timeout_ms
+        )
         self.unacknowledged_bytes = 0
         self.last_acknowledged_at_ms = 0
 
@@ -146,20 +145,6 @@ class Publisher:
             await self._connection.start()
         except KafkaError as error:
             raise UnavailableError("not_stored", str(error)) from error
-
-    def _make_producer(self) -> AIOKafkaProducer:
-        return AIOKafkaProducer(
-            **self._broker.client_options(),
-            client_id=self._client_id,
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=0,
-            max_batch_size=BATCH_BYTES_MAX,
-            max_request_size=4 << 20,
-            request_timeout_ms=self._timeout_ms,
-            retry_backoff_ms=100,
-            metadata_max_age_ms=60_000,
-        )
 
     async def stop(self) -> None:
         """Send what has gathered, then disconnect."""

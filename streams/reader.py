@@ -13,13 +13,11 @@ from streams.records import Record
 from streams.topics import Topic
 
 
-class RawRecord(Protocol):
-    """What aiokafka and Faust both give of a record."""
+class LogRecord(Protocol):
+    """What stands in the log; whoever reads a batch of them knows the partition."""
 
     @property
-    def partition(self) -> int: ...  # noqa: D102 - Kafka's own words
-    @property
-    def offset(self) -> int: ...  # noqa: D102
+    def offset(self) -> int: ...  # noqa: D102 - Kafka's own words
     @property
     def timestamp(self) -> int: ...  # noqa: D102 - Unix ms
     @property
@@ -28,6 +26,13 @@ class RawRecord(Protocol):
     def value(self) -> bytes | None: ...  # noqa: D102
     @property
     def headers(self) -> Sequence[tuple[str, bytes]] | None: ...  # noqa: D102
+
+
+class RawRecord(LogRecord, Protocol):
+    """One that knows its partition: what aiokafka and Faust both give."""
+
+    @property
+    def partition(self) -> int: ...  # noqa: D102 - Kafka's own word
 
 
 class RecordReader:

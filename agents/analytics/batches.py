@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import ConsumerStoppedError, CorruptRecordException
 
-from agents.analytics.chunks import LogRecord
+from streams.reader import LogRecord
 
 
 class BatchConsumer(AIOKafkaConsumer):

@@ -10,42 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 import msgspec
 
-from streams.reader import RawRecord
+from streams.reader import LogRecord, RawRecord
+from streams.records import FetchedRecord
 
 TOKEN_VERSION: Final = "v1"  # noqa: S105 - a deduplication token, no secret
 """Raised for backfills: a token must never name other rows than it did before."""
 RECORD_BYTES: Final = 400
 """What a record takes in memory beside its value: objects for key, headers and numbers."""
-
-
-class LogRecord(Protocol):
-    """A record of a batch: its batch knows the partition."""
-
-    @property
-    def offset(self) -> int: ...  # noqa: D102 - Kafka's own words
-    @property
-    def timestamp(self) -> int: ...  # noqa: D102 - Unix ms
-    @property
-    def key(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def value(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]] | None: ...  # noqa: D102
-
-
-class PlacedRecord(NamedTuple):
-    """A record that knows its partition."""
-
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] | None
 
 
 class ChunkLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,13 +61,13 @@ class Chunk:
     def placed(self, position: int) -> RawRecord:
         """The record at a position of `records`, with its place."""
         record = self.records[position]
-        return PlacedRecord(
+        return FetchedRecord(
             self.partition,
             record.offset,
             record.timestamp,
             record.key,
             record.value,
-            record.headers,
+            record.headers or (),
         )
 
 

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
-from agents.analytics.chunks import Chunk, Chunker, LogRecord
+from agents.analytics.chunks import Chunk, Chunker
 from agents.analytics.intake import Intake
 from agents.analytics.store import Store, StoreUnavailableError
 from agents.analytics.writer import ChunkWriter, Place
 from schemas.errors import InvalidMessageError
-from streams.reader import RawRecord
+from streams.reader import LogRecord, RawRecord
 
 T = TypeVar("T")
 

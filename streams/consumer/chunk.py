@@ -1,24 +1,13 @@
-"""What is read from the log: light records, and chunks of them that Faust takes for one message."""
+"""Chunks of records, which Faust takes for one message."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
 from faust.types import TP, ConsumerMessage
 
-
-class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
-    """One record as it was fetched; made in a fifth of the time of aiokafka's own."""
-
-    partition: int
-    offset: int
-    timestamp: int
-    """The broker's append time, Unix ms."""
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+from streams.records import FetchedRecord
 
 
 class Chunk(ConsumerMessage):

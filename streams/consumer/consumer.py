@@ -20,10 +20,11 @@ from faust.types import TP, ConsumerMessage
 from mode.utils.futures import notify
 
 from schemas.errors import StopWorkerError
-from streams.consumer.chunk import Chunk, FetchedRecord, chunks_of, message_of
+from streams.consumer.chunk import Chunk, chunks_of, message_of
 from streams.consumer.progress import Progress
 from streams.consumer.recovery import Recovered
 from streams.consumer.thread import ChunkThread
+from streams.records import FetchedRecord
 
 POLL_S = 1.0
 REWIND_RETRY_S = 0.5

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import faust
 from faust.types import TP
 
-from streams.consumer.chunk import FetchedRecord
+from streams.records import FetchedRecord
 
 
 @runtime_checkable

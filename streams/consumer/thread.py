@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 from faust.transport.drivers import aiokafka as driver
 
-from streams.consumer.chunk import FetchedRecord
+from streams.records import FetchedRecord
 
 
 class ChunkThread(driver.AIOKafkaConsumerThread):

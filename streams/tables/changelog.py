@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from schemas.errors import RetryableError
 from streams.broker import Broker
 from streams.connection import Connection
 
-BATCH_BYTES_MAX: Final = 512 * 1024
 DELIVERY_TIMEOUT_MS: Final = 60_000
 """A worker waits this long for a broker that is away, then halts and starts again."""
 
@@ -37,10 +35,10 @@ class KafkaChangelog:
     """The changelog on the broker: acks=all, idempotent."""
 
     def __init__(self, broker: Broker, physical_topic: str, *, client_id: str) -> None:
-        self._broker = broker
         self._topic = physical_topic
-        self._client_id = client_id
-        self._connection = Connection(self._make_producer)
+        self._connection = Connection(
+            broker, client_id=client_id, request_timeout_ms=DELIVERY_TIMEOUT_MS
+        )
 
     async def start(self) -> None:
         """Connect; raises KafkaError where no broker answers."""
@@ -90,18 +88,6 @@ class KafkaChangelog:
         if not all(_append(batch, key, value) for key, value in rows.items()):
             raise ValueError(f"{len(rows)} rows are more than a batch holds")
         return batch
-
-    def _make_producer(self) -> AIOKafkaProducer:
-        return AIOKafkaProducer(
-            **self._broker.client_options(),
-            client_id=self._client_id,
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=0,
-            max_batch_size=BATCH_BYTES_MAX,
-            request_timeout_ms=DELIVERY_TIMEOUT_MS,
-            retry_backoff_ms=100,
-        )
 
 
 def _append(batch: Any, key: bytes, value: bytes | None) -> bool:

@@ -14,8 +14,7 @@ import faust
 from faust.tables.table import Table
 from faust.types import TP
 
-from streams.consumer.chunk import FetchedRecord
-from streams.records import Record
+from streams.records import FetchedRecord, Record
 from streams.tables.changelog import KafkaChangelog
 from streams.tables.state import Change, PartitionState, Rowing
 from streams.tables.stores import OpenStore

@@ -15,11 +15,12 @@ from faust.types import TP
 from infra.worker import WorkerPlan, faust_app
 from schemas.errors import StopWorkerError
 from streams.broker import Broker
-from streams.consumer.chunk import Chunk, FetchedRecord
+from streams.consumer.chunk import Chunk
 from streams.consumer.consumer import ChunkConsumer
 from streams.consumer.progress import Progress
 from streams.consumer.settings import FetchSettings
 from streams.consumer.transport import hand_out_in_chunks, install_transport
+from streams.records import FetchedRecord
 
 HERE, THERE = TP("events", 0), TP("events", 1)
 CHANGELOG = TP("changelog", 0)
