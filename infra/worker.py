@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import faust
 import mode
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 
 from agents.shell import Agent
 from infra.progress import OwnReader, faust_offsets, watch_progress
+from infra.status_server import status_server
 from streams.broker import Broker
-from streams.clock import Clock
 from streams.consumer.transport import install_transport
 from streams.producer import Publisher
 
@@ -91,7 +87,6 @@ async def run_worker(
     agent: Agent,
     publisher: Publisher,
     registry: CollectorRegistry,
-    clock: Clock,
 ) -> None:
     """Run until SIGTERM or SIGINT; raises what kept the agent from starting."""
     stopping = asyncio.Event()
@@ -107,7 +102,7 @@ async def run_worker(
         asyncio.create_task(_watch_progress(app, agent, publisher)),
     ]
     try:
-        async with _status_server(plan, lambda: app.started, registry, publisher, clock):
+        async with status_server(plan.announce, registry, lambda: _why_not_ready(app, publisher)):
             log.info("worker %s is ready", plan.name)
             await stopping.wait()
     finally:
@@ -115,6 +110,12 @@ async def run_worker(
             watch.cancel()
         await app.stop()
         await agent.stop()
+
+
+async def _why_not_ready(app: faust.App, publisher: Publisher) -> str:
+    if not app.started:
+        return "Faust has not started"
+    return "" if await publisher.is_reachable() else "Kafka does not answer"
 
 
 async def _watch(app: faust.App) -> None:
@@ -135,53 +136,3 @@ async def _watch_progress(app: faust.App, agent: Agent, publisher: Publisher) ->
         await watch_progress(reader.offsets, is_unhindered, halt)
     else:
         await watch_progress(lambda: faust_offsets(app), publisher.is_reachable, halt)
-
-
-@contextlib.asynccontextmanager
-async def _status_server(
-    plan: WorkerPlan,
-    is_started: Callable[[], bool],
-    registry: CollectorRegistry,
-    publisher: Publisher,
-    clock: Clock,
-) -> AsyncIterator[None]:
-    """/livez, /readyz and /metrics on a free loopback port, told in the announce file."""
-
-    async def livez(_: web.Request) -> web.Response:
-        return web.Response(text="alive\n")
-
-    async def readyz(_: web.Request) -> web.Response:
-        if not is_started():
-            return web.Response(status=503, text="Faust has not started\n")
-        if not await publisher.is_reachable():
-            return web.Response(status=503, text="Kafka does not answer\n")
-        return web.Response(text="ready\n")
-
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
-
-    app = web.Application()
-    app.router.add_get("/livez", livez)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", metrics)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
-        announce(plan.announce, host="127.0.0.1", port=port)
-        yield
-    finally:
-        await runner.cleanup()
-        plan.announce.unlink(missing_ok=True)
-
-
-def announce(path: Path, *, host: str, port: int) -> None:
-    """Tell the supervisor where this process listens; the file is never half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.new")
-    temporary.write_text(json.dumps({"host": host, "port": port, "pid": os.getpid()}))
-    temporary.rename(path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+FIRST_INSTANCE: Final = "1"
+"""Of each worker; more processes of one need names of their own."""
 WORKER_NAMES: Final = (
     "account",
     "license",
@@ -14,3 +16,8 @@ WORKER_NAMES: Final = (
     "fold",
     "analytics",
 )
+
+
+def place_of(name: str, instance: str) -> str:
+    """What a worker's files are called by."""
+    return name if instance == FIRST_INSTANCE else f"{name}-{instance}"

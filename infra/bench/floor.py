@@ -17,6 +17,8 @@ import uvloop
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
 
+from infra.files import write_whole
+
 
 class Floor:
     """Takes NDJSON bodies and writes each line as a record."""
@@ -80,14 +82,8 @@ async def serve(bootstrap: str, topic: str, partitions: int, announce: Path) -> 
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     told = json.dumps({"port": runner.addresses[0][1], "pid": os.getpid()})
-    await asyncio.to_thread(_write_whole, announce, told)
+    await asyncio.to_thread(write_whole, announce, told.encode())
     await asyncio.gather(*tasks)
-
-
-def _write_whole(file: Path, text: str) -> None:
-    temporary = file.with_suffix(".new")
-    temporary.write_text(text)
-    temporary.rename(file)
 
 
 def main() -> None:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Final
 
 import aiohttp
 import msgspec
-from aiohttp import web
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Gauge
 
 from infra.canary.account import TIMEOUT_S
 from infra.canary.log_counts import MINUTE_MS, TOPICS, WRITER, count_minute
 from infra.canary.probe import Probe, ProbeReport
 from infra.deployment import Deployment
-from infra.worker import announce
+from infra.files import write_whole
+from infra.status_server import status_server
 from schemas.errors import RetryableError
 from streams.clock import system_clock
 from streams.producer import Publisher
@@ -80,7 +78,8 @@ async def run_canary(deployment: Deployment) -> None:
         asyncio.create_task(_probe_for_ever(deployment, metrics)),
         asyncio.create_task(_count_for_ever(deployment)),
     )
-    async with _status_server(deployment, metrics):
+    announcement = deployment.run / "worker-canary.json"
+    async with status_server(announcement, metrics.registry, _always_ready):
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait((*tasks, stopped), return_when=asyncio.FIRST_COMPLETED)
         failed = [task for task in tasks if task.done()]
@@ -104,7 +103,9 @@ async def _probe_for_ever(deployment: Deployment, metrics: CanaryMetrics) -> Non
             if report.error:
                 log.warning("the canary failed: %s", report.error)
             metrics.take(report)
-            await asyncio.to_thread(_write, deployment.run / REPORT, msgspec.json.encode(report))
+            await asyncio.to_thread(
+                write_whole, deployment.run / REPORT, msgspec.json.encode(report)
+            )
             await asyncio.sleep(PERIOD_S)
 
 
@@ -149,34 +150,5 @@ def _minute_before(now_ms: int) -> int:
     return now_ms - now_ms % MINUTE_MS - MINUTE_MS
 
 
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.new")
-    temporary.write_bytes(content)
-    temporary.replace(path)
-
-
-@contextlib.asynccontextmanager
-async def _status_server(deployment: Deployment, metrics: CanaryMetrics) -> AsyncIterator[None]:
-    async def alive(_: web.Request) -> web.Response:
-        return web.Response(text="alive\n")
-
-    async def tell(_: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
-
-    app = web.Application()
-    app.router.add_get("/livez", alive)
-    app.router.add_get("/readyz", alive)
-    app.router.add_get("/metrics", tell)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    told = deployment.run / "worker-canary.json"
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        announce(told, host="127.0.0.1", port=runner.addresses[0][1])
-        yield
-    finally:
-        await runner.cleanup()
-        told.unlink(missing_ok=True)
+async def _always_ready() -> str:
+    return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -10,22 +11,26 @@ import click
 
 from infra.deployment import Deployment
 from infra.settings import load_settings
-from infra.workers import WORKER_NAMES
+from infra.workers import FIRST_INSTANCE, WORKER_NAMES
+
+INSTANCE_HELP = "Name of this process among those that share the partitions."
 
 
 @click.command("worker")
 @click.argument("names", nargs=-1, required=True, type=click.Choice(WORKER_NAMES))
-def command(names: tuple[str, ...]) -> None:
+@click.option("--instance", default=FIRST_INSTANCE, show_default=True, help=INSTANCE_HELP)
+def command(names: tuple[str, ...], instance: str) -> None:
     """Run workers in the foreground, each in a process of its own, until SIGTERM.
 
     Example: playhead worker license bitrate
     """
+    if re.fullmatch(r"[A-Za-z0-9-]{1,32}", instance) is None:
+        raise click.BadParameter("letters, digits and -, at most 32", param_hint="--instance")
     if len(names) == 1:
-        _run(names[0])
+        _run(names[0], instance)
         return
-    children = [
-        subprocess.Popen([sys.executable, "-m", "infra.cli", "worker", name]) for name in names
-    ]
+    worker = [sys.executable, "-m", "infra.cli", "worker", "--instance", instance]
+    children = [subprocess.Popen([*worker, name]) for name in names]
 
     def pass_on(number: int, _: object) -> None:
         for child in children:
@@ -36,7 +41,7 @@ def command(names: tuple[str, ...]) -> None:
     sys.exit(max((child.wait() for child in children), key=abs))
 
 
-def _run(name: str) -> None:
+def _run(name: str, instance: str) -> None:
     from infra.wiring.workers import run_worker_process
 
-    run_worker_process(name, Deployment(settings=load_settings()))
+    run_worker_process(name, Deployment(settings=load_settings()), instance=instance)

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from infra.edge.app import build_edge
 from infra.edge.config import EdgeConfig
+from infra.files import write_whole
 from schemas.codec import encode
 
 SHUTDOWN_TIMEOUT_S = 2.0
@@ -90,9 +91,7 @@ def _announce(config: EdgeConfig, port: int) -> None:
     )
     log.info("edge %s serves %s at %s", config.name, config.storage_url, told.url)
     if config.announce_file is not None:
-        draft = config.announce_file.with_suffix(".tmp")
-        draft.write_bytes(encode(told))
-        draft.replace(config.announce_file)
+        write_whole(config.announce_file, encode(told))
 
 
 def _withdraw(config: EdgeConfig) -> None:

@@ -7,7 +7,6 @@ may take the last chunks' progress with it, which are then read again and found 
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -17,6 +16,7 @@ from typing import Final
 import msgspec
 
 from agents.analytics.replay import ReplayState
+from infra.files import write_whole
 from schemas.errors import PlayheadError
 
 KEPT_MAX: Final = 100
@@ -81,12 +81,11 @@ class ReplayJobs:
     def save(self, job: ReplayJob) -> None:
         """Replace the job's file; a finished one is kept under a name of its own."""
         file = self._file(job.command)
-        temporary = file.with_suffix(f".{os.getpid()}.new")
-        temporary.write_bytes(msgspec.json.encode(job))
+        content = msgspec.json.encode(job)
         if job.finished_at_ms is None:
-            temporary.replace(file)
+            write_whole(file, content)
             return
-        temporary.replace(self._folder / f"done-{job.finished_at_ms:014}-{job.command.key}.json")
+        write_whole(self._folder / f"done-{job.finished_at_ms:014}-{job.command.key}.json", content)
         file.unlink(missing_ok=True)
         for old in sorted(self._folder.glob("done-*.json"))[:-KEPT_MAX]:
             old.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from typing import IO, Literal
 
 import msgspec
 
+from infra.files import write_whole
 from infra.supervisor.errors import SupervisorRunningError
 
 STATE_FILE = "supervisor.json"
@@ -37,10 +38,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_state(home: Path, state: RunState) -> None:
     """Replace the state file at once, so that a reader never sees half of it."""
-    folder = home / "run"
-    fresh = folder / f"{STATE_FILE}.new"
-    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=2))
-    fresh.replace(folder / STATE_FILE)
+    content = msgspec.json.format(msgspec.json.encode(state), indent=2)
+    write_whole(home / "run" / STATE_FILE, content)
 
 
 def read_state(home: Path) -> RunState | None:

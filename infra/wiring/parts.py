@@ -13,6 +13,7 @@ from agents.shell import ShellPorts
 from infra.deployment import Deployment
 from infra.keys.folder import KeyFolder
 from infra.worker import halt
+from infra.workers import FIRST_INSTANCE
 from schemas.envelope import Enrollment, Role
 from streams.broker import Broker
 from streams.clock import Clock, system_clock
@@ -41,6 +42,8 @@ class Parts:
     directory: Directory
     registry: CollectorRegistry
     ports: ShellPorts
+    instance: str
+    """Of a worker, among those of its group."""
 
     def desk(self, role: Role) -> Desk:
         """The counter of an agent that answers requests."""
@@ -59,7 +62,12 @@ class Parts:
 
 @asynccontextmanager
 async def open_parts(
-    deployment: Deployment, client_id: str, *, delivery_timeout_ms: int, holds_state_key: bool
+    deployment: Deployment,
+    client_id: str,
+    *,
+    delivery_timeout_ms: int,
+    holds_state_key: bool,
+    instance: str = FIRST_INSTANCE,
 ) -> AsyncIterator[Parts]:
     """Connect to the log and read who is enrolled."""
     broker, keys = deployment.broker(), KeyFolder(deployment.keys)
@@ -91,6 +99,7 @@ async def open_parts(
                 halt=halt,
                 state_key=state_key,
             ),
+            instance=instance,
         )
     finally:
         await enrolled.stop()

@@ -14,6 +14,7 @@ from infra.deployment import Deployment
 from infra.logs import configure_logging
 from infra.wiring.parts import AGENT_DELIVERY_TIMEOUT_MS, Parts, open_parts
 from infra.worker import WorkerPlan, run_worker
+from infra.workers import FIRST_INSTANCE, place_of
 
 
 def _account(parts: Parts) -> Agent:
@@ -87,7 +88,8 @@ def _fold(parts: Parts) -> Agent:
 def _analytics(parts: Parts) -> Agent:
     from agents.analytics.agent import AnalyticsAgent
 
-    return AnalyticsAgent(parts.ports, parts.deployment.clickhouse_url())
+    url = parts.deployment.clickhouse_url()
+    return AnalyticsAgent(parts.ports, url, instance=parts.instance)
 
 
 WORKERS: Final[dict[str, Callable[[Parts], Agent]]] = {
@@ -102,25 +104,30 @@ WORKERS: Final[dict[str, Callable[[Parts], Agent]]] = {
 }
 
 
-def run_worker_process(name: str, deployment: Deployment) -> None:
-    """One worker in this process, until SIGTERM."""
+def run_worker_process(
+    name: str, deployment: Deployment, *, instance: str = FIRST_INSTANCE
+) -> None:
+    """One worker in this process, until SIGTERM; its instance has a folder of its own."""
     settings = deployment.settings
     configure_logging(name, settings.log_format, settings.log_level)
-    asyncio.run(_run_worker(name, deployment))
+    asyncio.run(_run_worker(name, deployment, instance))
 
 
-async def _run_worker(name: str, deployment: Deployment) -> None:
+async def _run_worker(name: str, deployment: Deployment, instance: str) -> None:
+    place = place_of(name, instance)
     async with open_parts(
         deployment,
-        f"playhead-{name}",
+        f"playhead-{place}",
         delivery_timeout_ms=AGENT_DELIVERY_TIMEOUT_MS,
         holds_state_key=True,
+        instance=instance,
     ) as parts:
         plan = WorkerPlan(
             name=name,
             broker=parts.broker,
-            data_folder=deployment.home / "faust" / name,
-            announce=deployment.run / f"worker-{name}.json",
+            data_folder=deployment.home / "faust" / place,
+            announce=deployment.run / f"worker-{place}.json",
+            instance=instance,
         )
         agent = WORKERS[name](parts)
-        await run_worker(plan, agent, parts.publisher, parts.registry, parts.clock)
+        await run_worker(plan, agent, parts.publisher, parts.registry)

@@ -120,7 +120,7 @@ async def run(told: Counting) -> None:
         instance=told.instance,
     )
     try:
-        await run_worker(plan, CountingAgent(ports, told), publisher, registry, system_clock)
+        await run_worker(plan, CountingAgent(ports, told), publisher, registry)
     finally:
         await publisher.stop()
 
