@@ -32,11 +32,7 @@ async def post_events(request: web.Request) -> web.Response:
     """With a session token or an ingest token as bearer."""
     gateway = gateway_of(request)
     now_ms = gateway.now_ms()
-    try:
-        claims = _claims_of(gateway, request)
-    except ProblemError as error:
-        count_unauthenticated(gateway, error, now_ms)
-        raise
+    claims = reporter_of(gateway, request, None, now_ms)
     if claims is None:
         return await _take(request, _ingest_voucher(gateway, request, now_ms), now_ms)
     return await _take(request, _session_voucher(gateway, request, claims, now_ms), now_ms)
@@ -46,28 +42,35 @@ async def post_session_events(request: web.Request) -> web.Response:
     """The same without a header, for beacons."""
     gateway = gateway_of(request)
     now_ms = gateway.now_ms()
-    try:
-        claims = gateway.auth.session_of_events(request.match_info["session_token"])
-    except ProblemError as error:
-        count_unauthenticated(gateway, error, now_ms)
-        raise
+    claims = reporter_of(gateway, request, request.match_info["session_token"], now_ms)
+    assert claims is not None, "a token in the path is a session's"
     return await _take(request, _session_voucher(gateway, request, claims, now_ms), now_ms)
 
 
-def _claims_of(gateway: Gateway, request: web.Request) -> SessionClaims | None:
-    """The session's; None for the holder of an ingest token. ProblemError 401 or 403."""
+def reporter_of(
+    gateway: Gateway, request: web.Request, session_token: str | None, now_ms: int
+) -> SessionClaims | None:
+    """The session whose token stands in the URL or else is the bearer; None: a back end's bearer.
+
+    Raises ProblemError 401, which is counted, or 403.
+    """
+    try:
+        if session_token is not None:
+            return gateway.auth.session_of_events(session_token)
+        return _bearer_of(gateway, request)
+    except ProblemError as error:
+        if error.problem.status == 401:  # its body is not read: it counts as one
+            gateway.recorder.count(PLAYBACK_EVENTS, "unauthenticated", 1, now_ms)
+        raise
+
+
+def _bearer_of(gateway: Gateway, request: web.Request) -> SessionClaims | None:
     token = bearer_token(request)
     try:
         return gateway.auth.session_of_events(token)
     except ProblemError:
         gateway.auth.admin(request, "ingest")
         return None
-
-
-def count_unauthenticated(gateway: Gateway, error: ProblemError, now_ms: int) -> None:
-    """In the ledger, a request whose token does not count: its body is not read."""
-    if error.problem.status == 401:
-        gateway.recorder.count(PLAYBACK_EVENTS, "unauthenticated", 1, now_ms)
 
 
 async def _take(request: web.Request, vouch: Vouch, now_ms: int) -> web.Response:

@@ -13,7 +13,6 @@ import msgspec
 from aiohttp import web
 
 from gateway.answers import DETAIL_CHARS_MAX, answer
-from gateway.auth import bearer_token
 from gateway.epas.events import map_report
 from gateway.epas.report import (
     EpasAnswer,
@@ -21,6 +20,7 @@ from gateway.epas.report import (
     EpasReport,
     report_decoder,
 )
+from gateway.events import reporter_of
 from gateway.gateway import Gateway, gateway_of
 from gateway.problems import ProblemError, unavailable
 from gateway.reading import form_of, is_uuid
@@ -77,14 +77,8 @@ async def _post(request: web.Request, session_token: str | None) -> web.Response
 def _sender(
     gateway: Gateway, request: web.Request, session_token: str | None, now_ms: int
 ) -> Sender:
-    try:
-        claims = gateway.auth.session_of_events(
-            bearer_token(request) if session_token is None else session_token
-        )
-    except ProblemError:
-        if session_token is not None:
-            raise
-        gateway.auth.admin(request, "ingest")
+    claims = reporter_of(gateway, request, session_token, now_ms)
+    if claims is None:
         return Sender(claims=None, stamp=bare_stamp("ingest", now_ms))
     return Sender(claims=claims, stamp=stamp_of(claims, gateway.place(request), "sdk", now_ms))
 

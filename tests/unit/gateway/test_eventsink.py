@@ -140,6 +140,8 @@ async def test_no_2xx_without_the_acknowledgment(
 async def test_without_a_token_nothing_is_taken(client: aiohttp.ClientSession, path: str) -> None:
     status, told = await _post(client, path, a_report())
     assert (status, told["reason"], told["valid"]) == (401, "token", False)
+    async with client.get("/metrics") as answer:
+        assert 'outcome="unauthenticated"' in await answer.text()
 
 
 async def test_a_deflated_event_is_inflated_and_another_media_type_is_415(
