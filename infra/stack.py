@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import socket
 import sys
 from pathlib import Path
@@ -18,9 +17,9 @@ from infra.clickhouse.launch import plan_launch
 from infra.deployment import Deployment
 from infra.kafka.launch import prepare
 from infra.kafka.readiness import is_ready
-from infra.keys.admin import issue_admin_token
 from infra.keys.files import write_private
 from infra.keys.folder import KeyFolder
+from infra.operations.operator import operator_token
 from infra.settings import PREFIX, Settings
 from infra.supervisor.component import Component, Probe
 from infra.supervisor.probes import http_probe
@@ -209,15 +208,9 @@ async def prepare_log(deployment: Deployment) -> None:
 
 def prepare_keys(deployment: Deployment) -> None:
     """Make the keys of a new home, and the token that edges show to the gateway."""
-    keys = KeyFolder(deployment.keys)
-    keys.create()
-    token = issue_admin_token(
-        keys.identity("operator"),
-        role="edge",
-        subject="demo edges",
-        lifetime_s=EDGE_TOKEN_LIFETIME_S,
-        now_ms=system_clock(),
-        randomness=secrets.token_bytes(10),
+    KeyFolder(deployment.keys).create()
+    token = operator_token(
+        deployment, "edge", subject="demo edges", lifetime_s=EDGE_TOKEN_LIFETIME_S
     )
     write_private(deployment.edge_token_file, token.encode())
 

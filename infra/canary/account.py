@@ -36,7 +36,7 @@ def canary_credentials(deployment: Deployment) -> CanaryCredentials:
     return msgspec.json.decode(read_private(file), type=CanaryCredentials)
 
 
-class Refused(PlayheadError):  # noqa: N818 - it is what came back, and the canary's news
+class ProbeError(PlayheadError):
     """The gateway said no; the message says where and why."""
 
     def __init__(self, said: str, status: int = 0) -> None:
@@ -47,13 +47,13 @@ class Refused(PlayheadError):  # noqa: N818 - it is what came back, and the cana
 async def send(
     http: aiohttp.ClientSession, method: str, path: str, body: object = None, token: str = ""
 ) -> dict[str, object]:
-    """The JSON object of a good answer. Raises Refused."""
+    """The JSON object of a good answer. Raises ProbeError."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         async with http.request(method, path, json=body, headers=headers) as response:
             content = await response.read()
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Refused(f"{method} {_shown(path)}: {type(error).__name__}") from error
+        raise ProbeError(f"{method} {_shown(path)}: {type(error).__name__}") from error
     try:
         answer = msgspec.json.decode(content) if content else {}
     except msgspec.DecodeError:
@@ -62,12 +62,12 @@ async def send(
     if response.status >= 400:
         reason = said.get("reason", "")
         said_so = f"{method} {_shown(path)}: {response.status} {reason}".strip()
-        raise Refused(said_so, response.status)
+        raise ProbeError(said_so, response.status)
     return said
 
 
 async def sign_in(http: aiohttp.ClientSession, deployment: Deployment) -> tuple[str, str]:
-    """An access token and the profile; the account is made where there is none. Raises Refused."""
+    """An access token and the profile; the account is made at the first call. Raises ProbeError."""
     credentials = canary_credentials(deployment)
     grant = {
         "grant_type": "password",
@@ -76,7 +76,7 @@ async def sign_in(http: aiohttp.ClientSession, deployment: Deployment) -> tuple[
     }
     try:
         token = str((await send(http, "POST", "/v1/tokens", grant))["access_token"])
-    except Refused as error:
+    except ProbeError as error:
         if "invalid-grant" not in str(error):
             raise
         await _sign_up(http, deployment, credentials)

@@ -11,7 +11,7 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from infra.canary.account import Refused, send, sign_in
+from infra.canary.account import ProbeError, send, sign_in
 from infra.clickhouse.client import parse_url
 from infra.deployment import Deployment
 from infra.simulate.manifest import read_manifest
@@ -67,7 +67,7 @@ class Probe:
             finally:
                 path = f"/v1/sessions/{session['session_id']}"
                 await send(self._http, "DELETE", path, token=str(session["session_token"]))
-        except Refused as error:
+        except ProbeError as error:
             if error.status == 401:
                 self._signed_in = None
                 if is_remembered:  # it only grew old
@@ -81,7 +81,7 @@ class Probe:
         """A session on the first title that it may play; None where there is no title at all."""
         listed = (await send(self._http, "GET", "/v1/titles?limit=20", token=token)).get("titles")
         titles = listed if isinstance(listed, list) else []
-        refused: Refused | None = None
+        refused: ProbeError | None = None
         for title in titles:
             asked = {
                 "content_id": title["content_id"],
@@ -90,7 +90,7 @@ class Probe:
             }
             try:
                 return await send(self._http, "POST", "/v1/sessions", asked, token)
-            except Refused as error:
+            except ProbeError as error:
                 refused = error
         if refused is not None:
             raise refused
@@ -103,7 +103,7 @@ class Probe:
             async with self._http.get(url) as response:
                 manifest = read_manifest(await response.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Refused(f"manifest: {type(error).__name__}") from error
+            raise ProbeError(f"manifest: {type(error).__name__}") from error
         if not manifest.key_ids:
             return None
         kids = [base64url(bytes.fromhex(key_id)) for key_id in manifest.key_ids]
@@ -112,11 +112,11 @@ class Probe:
             self._http, "POST", str(session["license_url"]), {"kids": kids, "type": "temporary"}
         )
         if not given.get("keys"):
-            raise Refused("license: no key")
+            raise ProbeError("license: no key")
         return round((time.monotonic() - begun_s) * 1000)
 
     async def _event(self, session: dict[str, object], at_ms: int) -> int:
-        """How long it took to the row. Raises Refused where it does not come."""
+        """How long it took to the row. Raises ProbeError where it does not come."""
         session_id = str(session["session_id"])
         event = {
             "type": "heartbeat",
@@ -131,7 +131,7 @@ class Probe:
         await send(self._http, "POST", str(session["events_url"]), event)
         while not await self._is_stored(session_id, at_ms):
             if time.monotonic() - begun_s > QUERYABLE_S_MAX:
-                raise Refused(f"event: accepted, but no row after {QUERYABLE_S_MAX:.0f} s")
+                raise ProbeError(f"event: accepted, but no row after {QUERYABLE_S_MAX:.0f} s")
             await asyncio.sleep(POLL_S)
         return round((time.monotonic() - begun_s) * 1000)
 

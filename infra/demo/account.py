@@ -9,11 +9,9 @@ import aiohttp
 import msgspec
 
 from infra.deployment import Deployment
-from infra.keys.admin import issue_admin_token
 from infra.keys.files import read_private, write_private
-from infra.keys.folder import KeyFolder
+from infra.operations.operator import CALL_TOKEN_S, operator_token
 from schemas.errors import PlayheadError
-from streams.clock import system_clock
 
 EMAIL = "demo@playhead.example"
 PROFILES = (
@@ -57,10 +55,13 @@ async def ensure_demo_account(deployment: Deployment) -> DemoCredentials:
         if signed_up.status == 409:
             return credentials
         account = await _body_of(signed_up)
+        billing = operator_token(
+            deployment, "billing", subject="demo set-up", lifetime_s=CALL_TOKEN_S
+        )
         subscription = await http.put(
             f"/v1/admin/accounts/{account['account_id']}/subscription",
             json={"plan": "premium", "state": "active"},
-            headers={"Authorization": f"Bearer {_billing_token(deployment)}"},
+            headers={"Authorization": f"Bearer {billing}"},
         )
         await _body_of(subscription)
         signed_in = await http.post(
@@ -75,17 +76,6 @@ async def ensure_demo_account(deployment: Deployment) -> DemoCredentials:
         for profile in PROFILES:
             await _body_of(await http.post("/v1/profiles", json=profile, headers=bearer))
     return credentials
-
-
-def _billing_token(deployment: Deployment) -> str:
-    return issue_admin_token(
-        KeyFolder(deployment.keys).identity("operator"),
-        role="billing",
-        subject="demo set-up",
-        lifetime_s=300,
-        now_ms=system_clock(),
-        randomness=secrets.token_bytes(10),
-    )
 
 
 async def _body_of(response: aiohttp.ClientResponse) -> dict[str, str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from tests.clients.scripted import ScriptedGateway, scripted_gateway
 from tests.clients.tab import Tab, open_tab
-from tests.e2e.chromium import FLAGS, chromium_path
+from tests.e2e.chromium import running_chromium
 
 
 @pytest.fixture
@@ -21,13 +21,8 @@ async def gateway() -> AsyncIterator[ScriptedGateway]:
 @pytest.fixture(scope="package")
 async def browser() -> AsyncIterator[Browser]:
     """Chromium; loud where there is none."""
-    path = chromium_path()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=path, headless=True, args=list(FLAGS)
-        )
-        yield browser
-        await browser.close()
+    async with running_chromium() as running:
+        yield running
 
 
 @pytest.fixture

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import pytest
+from playwright.async_api import Browser, async_playwright
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 HOW: Final = (
@@ -43,3 +46,15 @@ def chromium_path() -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(HOW)
     pytest.skip(HOW)
+
+
+@asynccontextmanager
+async def running_chromium() -> AsyncIterator[Browser]:
+    """Without a window; skips or fails as `chromium_path` does."""
+    path = chromium_path()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=path, headless=True, args=list(FLAGS)
+        )
+        yield browser
+        await browser.close()

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
-from tests.e2e.chromium import FLAGS, chromium_path
+from tests.e2e.chromium import running_chromium
 from tests.e2e.player_page import PlayerPage, open_page
 from tests.e2e.stack import RunningStack, running_stack
 
@@ -16,13 +16,8 @@ from tests.e2e.stack import RunningStack, running_stack
 @pytest.fixture(scope="package")
 async def browser() -> AsyncIterator[Browser]:
     """Chromium; loud where there is none."""
-    path = chromium_path()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=path, headless=True, args=list(FLAGS)
-        )
-        yield browser
-        await browser.close()
+    async with running_chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="package")

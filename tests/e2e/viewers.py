@@ -10,9 +10,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from infra.keys.admin import issue_admin_token
-from infra.keys.folder import KeyFolder
-from streams.clock import system_clock
+from infra.operations.operator import CALL_TOKEN_S, operator_token
 from tests.e2e.stack import RunningStack
 
 
@@ -80,13 +78,8 @@ async def rows_of(
 
 def billing_token(stack: RunningStack) -> str:
     """As `playhead admin token create --role billing` makes it."""
-    return issue_admin_token(
-        KeyFolder(stack.deployment.keys).identity("operator"),
-        role="billing",
-        subject="end-to-end tests",
-        lifetime_s=300,
-        now_ms=system_clock(),
-        randomness=secrets.token_bytes(10),
+    return operator_token(
+        stack.deployment, "billing", subject="end-to-end tests", lifetime_s=CALL_TOKEN_S
     )
 
 

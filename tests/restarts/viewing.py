@@ -8,10 +8,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from infra.keys.admin import issue_admin_token
-from infra.keys.folder import KeyFolder
+from infra.operations.operator import CALL_TOKEN_S, operator_token
 from infra.sandbox import Sandbox
-from streams.clock import system_clock
 from tests.restarts.film import Film
 
 DEVICE_ID = "living-room"
@@ -39,6 +37,9 @@ async def open_viewing(
     """Signs up, subscribes through the billing door, signs in, opens a session."""
     root = sandbox.deployment.gateway_url()
     email, password = f"{secrets.token_hex(6)}@viewers.example", secrets.token_urlsafe(12)
+    billing = operator_token(
+        sandbox.deployment, "billing", subject="restart tests", lifetime_s=CALL_TOKEN_S
+    )
     account = await done(
         http.post(f"{root}/v1/accounts", json={"email": email, "password": password})
     )
@@ -46,7 +47,7 @@ async def open_viewing(
         http.put(
             f"{root}/v1/admin/accounts/{account['account_id']}/subscription",
             json={"plan": plan, "state": "active"},
-            headers={"Authorization": f"Bearer {_billing_token(sandbox)}"},
+            headers={"Authorization": f"Bearer {billing}"},
         )
     )
     bearer = await sign_in(sandbox, http, email, password)
@@ -95,14 +96,3 @@ async def done(request: Any) -> dict[str, Any]:
         body: dict[str, Any] = await response.json(content_type=None)
         assert response.status < 300, body
         return body
-
-
-def _billing_token(sandbox: Sandbox) -> str:
-    return issue_admin_token(
-        KeyFolder(sandbox.deployment.keys).identity("operator"),
-        role="billing",
-        subject="restart tests",
-        lifetime_s=300,
-        now_ms=system_clock(),
-        randomness=secrets.token_bytes(10),
-    )
