@@ -46,6 +46,11 @@ def table_of(topic_name: str) -> str:
     return "sessions_raw" if topic is SESSION_SUMMARIES else DecisionIntake.table
 
 
+def topic_column_of(topic_name: str) -> str:
+    """The column of that table in which the topic stands."""
+    return "kafka_topic" if topic_name.endswith(_SUFFIX) else "topic"
+
+
 class Intakes:
     """Makes the intake of a partition. Playback topics share what was seen of a session."""
 
@@ -62,7 +67,8 @@ class Intakes:
         """The intake of one partition of a stored topic."""
         if topic_name.endswith(_SUFFIX):
             reader = DeadLetterReader(topic_name, topic_name.removesuffix(_SUFFIX))
-            return PlainIntake(table_of(topic_name), reader.read, topic_column="kafka_topic")
+            column = topic_column_of(topic_name)
+            return PlainIntake(table_of(topic_name), reader.read, topic_column=column)
         topic = BY_NAME[topic_name]
         if topic in PLAYBACK:
             seen = self._seen_of(partition)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import msgspec
 
 from agents.analytics.pace import Pace
 from agents.analytics.replay import begin, replay_topic
-from agents.analytics.store import Store, parse_store_url
 from infra.clickhouse.client import open_client, parse_url
 from infra.deployment import Deployment
 from infra.operations.log_access import saying_why
 from infra.operations.operator import require_keys
-from infra.operations.replay import Progress, window_of
+from infra.operations.replay import Progress, opened_store, window_of
 from infra.operations.replay_jobs import ReplayCommand, ReplayJob, ReplayJobs
 from infra.operations.replay_replace import (
     Replaced,
@@ -24,7 +22,7 @@ from infra.operations.replay_replace import (
     Twin,
     bring_back,
     stored_until,
-    table_of,
+    table_shared_by,
 )
 from streams.broker import Broker
 from streams.clock import system_clock
@@ -45,14 +43,14 @@ async def replace(
     Raises ReplaceRefusedError where rows would vanish.
     """
     broker, jobs = deployment.broker(), ReplayJobs(deployment.home)
-    table, twin = table_of(command.topic), await _twin(deployment, command, dry_run=dry_run)
+    table, twin = table_shared_by(command.topic), await _twin(deployment, command, dry_run=dry_run)
     state_key = require_keys(deployment).state_key()
     with jobs.holding(command), saying_why(broker):
         job = jobs.unfinished(command) if not dry_run and await twin.is_there() else None
         if job is None:
             job = await _build(broker, twin, table, command)
         told = Progress(jobs, job, on_progress, clock=system_clock, is_kept=not dry_run)
-        async with _opened(deployment, twin.database) as beside:
+        async with opened_store(deployment, twin.database) as beside:
             await replay_topic(
                 broker,
                 beside,
@@ -74,7 +72,7 @@ async def replace(
         if not dry_run:
             _check(done, allows_fewer)
             await twin.swap()
-            async with _opened(deployment, None) as live:
+            async with opened_store(deployment) as live:
                 added = await bring_back(broker, live, job.stored_until, state_key)
             done = msgspec.structs.replace(done, brought_back=added)
         await twin.drop()
@@ -86,19 +84,7 @@ async def _twin(deployment: Deployment, command: ReplayCommand, *, dry_run: bool
     address = parse_url(deployment.clickhouse_url())
     client = await asyncio.to_thread(open_client, address)
     name = f"dry_{command.key}" if dry_run else command.key
-    return Twin(client, address.database, table_of(command.topic), command.period, name=name)
-
-
-@asynccontextmanager
-async def _opened(deployment: Deployment, database: str | None) -> AsyncIterator[Store]:
-    """The store, or the one beside it."""
-    address = parse_store_url(deployment.clickhouse_url())
-    store = Store(msgspec.structs.replace(address, database=database or address.database))
-    await store.start()
-    try:
-        yield store
-    finally:
-        await store.stop()
+    return Twin(client, address.database, table_shared_by(command.topic), command.period, name=name)
 
 
 async def _build(broker: Broker, twin: Twin, table: Table, command: ReplayCommand) -> ReplayJob:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
@@ -119,6 +120,18 @@ class Progress:
         self._on_progress(self.job)
 
 
+@asynccontextmanager
+async def opened_store(deployment: Deployment, database: str = "") -> AsyncIterator[Store]:
+    """ClickHouse as the sink sees it; or a database beside."""
+    address = parse_store_url(deployment.clickhouse_url())
+    store = Store(msgspec.structs.replace(address, database=database or address.database))
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.stop()
+
+
 async def replay(
     deployment: Deployment,
     command: ReplayCommand,
@@ -134,7 +147,6 @@ async def replay(
     """
     state_key = require_keys(deployment).state_key()
     broker = deployment.broker()
-    store = Store(parse_store_url(deployment.clickhouse_url()))
     jobs = ReplayJobs(deployment.home)
     with jobs.holding(command), saying_why(broker):
         job = jobs.unfinished(command) if not dry_run else None
@@ -147,8 +159,7 @@ async def replay(
             )
         job = msgspec.structs.replace(job, rate_max=rate_max)
         told = Progress(jobs, job, on_progress, clock=system_clock, is_kept=not dry_run)
-        await store.start()
-        try:
+        async with opened_store(deployment) as store:
             await replay_topic(
                 broker,
                 store,
@@ -159,6 +170,4 @@ async def replay(
                 keep=told.keep,
                 pace=Pace(rate_max),
             )
-        finally:
-            await store.stop()
         return told.job

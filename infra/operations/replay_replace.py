@@ -19,10 +19,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from agents.analytics.intakes import Intakes, stored_topics
-from agents.analytics.lane import PatientKnowledge
+from agents.analytics.intakes import stored_topics, table_of, topic_column_of
 from agents.analytics.replay import ReplayState, begin, replay_topic
-from agents.analytics.store import Store, StoreAddress, quoted
+from agents.analytics.store import Store, quoted
 from agents.analytics.windows import Span, Window
 from infra.operations.log_access import SINK_GROUP
 from schemas.errors import PlayheadError
@@ -66,18 +65,14 @@ def partition_id(period: str) -> str:
     return period.replace("-", "")
 
 
-def table_of(topic_name: str) -> Table:
-    """The table of a stored topic, and who shares it."""
-    intakes = Intakes(_NOBODY, state_key=None)
-    own = intakes.of(topic_name, 0)
-    sharing = [name for name in stored_topics() if intakes.of(name, 0).table == own.table]
-    return Table(name=own.table, topic_column=own.topic_column, topics=tuple(sharing))
-
-
-_NOBODY: Final = PatientKnowledge(
-    Store(StoreAddress(base_url="", user="", password=SecretBytes(b""), database="")), lambda: None
-)
-"""Asked by nobody: only which table an intake names is looked at."""
+def table_shared_by(topic_name: str) -> Table:
+    """The table of a stored topic, and who else is stored there."""
+    name = table_of(topic_name)
+    return Table(
+        name=name,
+        topic_column=topic_column_of(topic_name),
+        topics=tuple(other for other in stored_topics() if table_of(other) == name),
+    )
 
 
 class Twin:
