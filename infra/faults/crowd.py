@@ -11,6 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -124,7 +125,9 @@ class Crowd:
     async def rest(self, seconds: float) -> None:
         """Sleep, or return at once when the crowd is to stop."""
         if seconds > 0:
-            await asyncio.wait({asyncio.create_task(self._stopping.wait())}, timeout=seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._stopping.wait()
         else:
             await asyncio.sleep(0)
 
