@@ -9,7 +9,7 @@ import numpy as np
 from agents.analytics.chunks import Chunk
 from agents.analytics.event_table import EventTable, EventTableReader
 from agents.analytics.identities import SeenIdentities
-from agents.analytics.intake import Knowledge, Prepared, aside_line
+from agents.analytics.intake import AskStored, Knowledge, Prepared, aside_line
 from agents.analytics.writer import Line, Lines
 
 Identity = tuple[str, str, int]
@@ -34,16 +34,18 @@ class EventIntake:
         self._knowledge = knowledge
         self._is_replay = is_replay
 
-    async def prepare(self, chunk: Chunk, stored: Collection[int]) -> Prepared:
+    async def prepare(self, chunk: Chunk, ask_stored: AskStored) -> Prepared:
         """Rows; re-sends and conflicts are set aside."""
         seen = self._seen()
         if not self._is_replay:  # where the log goes on behind, ClickHouse is always asked
             seen.begin(chunk.records[0].timestamp)
         table = self._reader.read(chunk)
         prepared = Prepared(unreadable=list(table.unreadable))
+        if table.events is not None:
+            await self._learn(seen, table.events.sessions)
+        stored = await ask_stored()
         if table.events is None:
             return prepared
-        await self._learn(seen, table.events.sessions)
         is_kept = seen.add(table.identities())
         seen.shrink()
         rows = table.rows()

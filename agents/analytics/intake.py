@@ -1,12 +1,13 @@
 """What becomes of a chunk's records: rows, records set aside, dead letters.
 
-One intake per kind of table. `stored` are offsets that an earlier life of the sink has inserted
-already: they are rows again, and no duplicates of themselves.
+One intake per kind of table. What an earlier life of the sink has inserted already is rows again,
+and no duplicate of itself. Its last insert may still be under way, so an intake asks for stored
+offsets after everything else: whatever it learned of itself by identity, it then knows by offset.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,6 +18,9 @@ from agents.analytics.summary_rows import SummaryRow
 from agents.analytics.writer import Line, Lines, Rows, encode_line
 from schemas.errors import InvalidMessageError
 from streams.reader import RawRecord
+
+AskStored = Callable[[], Awaitable[Collection[int]]]
+"""The offsets of the chunk that are rows already."""
 
 
 @dataclass(slots=True)
@@ -51,8 +55,8 @@ class Intake(Protocol):
     table: str
     topic_column: str
 
-    async def prepare(self, chunk: Chunk, stored: Collection[int]) -> Prepared:
-        """Every record of the chunk, in one of the three places."""
+    async def prepare(self, chunk: Chunk, ask_stored: AskStored) -> Prepared:
+        """Every record of the chunk, in one of the three places. Asks once, last."""
 
 
 class PlainIntake:
@@ -65,8 +69,9 @@ class PlainIntake:
         self.topic_column = topic_column
         self._read = read
 
-    async def prepare(self, chunk: Chunk, stored: Collection[int]) -> Prepared:
+    async def prepare(self, chunk: Chunk, ask_stored: AskStored) -> Prepared:
         """Rows, and what cannot be read."""
+        await ask_stored()
         prepared = Prepared()
         rows = _readable(chunk, self._read, prepared)
         prepared.rows = Lines([encode_line(row.offset, row.columns) for _, row in rows])
@@ -83,12 +88,13 @@ class DecisionIntake:
         self._reader = reader
         self._knowledge = knowledge
 
-    async def prepare(self, chunk: Chunk, stored: Collection[int]) -> Prepared:
+    async def prepare(self, chunk: Chunk, ask_stored: AskStored) -> Prepared:
         """Rows; repetitions of what is stored are set aside."""
         prepared = Prepared()
         rows = _readable(chunk, self._reader.read, prepared)
-        fresh = {row.identity for raw, row in rows if raw.offset not in stored}
-        known = await self._knowledge.known_decisions(chunk.topic, fresh) if fresh else set()
+        identities = {row.identity for _, row in rows}
+        known = await self._knowledge.known_decisions(chunk.topic, identities) if rows else set()
+        stored = await ask_stored()
         lines, set_aside = list[Line](), list[Line]()
         for raw, row in rows:
             if raw.offset not in stored and row.identity in known:

@@ -93,8 +93,14 @@ class Lane:
             last=chunk.last,
             topic_column=self._intake.topic_column,
         )
-        stored = await self._writer.query_stored(place) if self._in_doubt else None
-        prepared = await self._intake.prepare(chunk, stored or ())
+        stored: set[int] | None = None
+
+        async def ask_stored() -> Collection[int]:
+            nonlocal stored
+            stored = await self._writer.query_stored(place) if self._in_doubt else None
+            return stored or ()
+
+        prepared = await self._intake.prepare(chunk, ask_stored)
         refused = await self._writer.write(place, chunk.token, prepared.rows, stored=stored)
         self._in_doubt = bool(stored)
         if prepared.set_aside.offsets:

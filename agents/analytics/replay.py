@@ -7,7 +7,7 @@ After each chunk it says where it is; who keeps that goes on there after a kill.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Final
 
 import msgspec
@@ -20,7 +20,7 @@ from agents.analytics.intakes import Intakes, stored_topics
 from agents.analytics.lane import PatientKnowledge
 from agents.analytics.pace import Pace
 from agents.analytics.store import Store
-from agents.analytics.windows import Span, Window, find_spans
+from agents.analytics.windows import Span, Window, find_spans, left_to_sink
 from agents.analytics.writer import ChunkWriter, Place, without
 from schemas.secrets import SecretBytes
 from streams.broker import Broker
@@ -75,16 +75,21 @@ Keep = Callable[[ReplayState], None]
 """Keeps the state before and after each chunk's insert; a later one replaces an earlier."""
 
 
-async def begin(broker: Broker, topic_name: str, window: Window) -> ReplayState:
-    """The state before the first record. Raises ValueError for a topic that is not stored."""
+async def begin(broker: Broker, topic_name: str, window: Window, *, group: str) -> ReplayState:
+    """The state before the first record; `group`: the sink's.
+
+    Raises ValueError for a topic that is not stored.
+    """
     partitions = stored_topics().get(topic_name)
     if partitions is None:
         raise ValueError(f"{topic_name} does not go to ClickHouse")
     consumer = await open_reader(broker)
     try:
-        spans = await find_spans(consumer, broker.physical(topic_name), partitions, window)
+        physical = broker.physical(topic_name)
+        spans = await find_spans(consumer, physical, partitions, window)
     finally:
         await consumer.stop()
+    spans = await left_to_sink(broker, physical, group, spans)
     total = sum(span.end - span.start for span in spans)
     return ReplayState(left=spans, progress=ReplayProgress(total=total))
 
@@ -172,8 +177,13 @@ class _Replay:
         """The state once the chunk is stored."""
         intake = self._intakes.of(self._topic_name, chunk.partition)
         place = _place(chunk, intake)
-        stored = await self._writer.query_stored(place)
-        prepared = await intake.prepare(chunk, stored)
+        stored = set[int]()
+
+        async def ask_stored() -> Collection[int]:
+            stored.update(await self._writer.query_stored(place))
+            return stored
+
+        prepared = await intake.prepare(chunk, ask_stored)
         missing = without(prepared.rows, stored)
         outcome = _outcome(chunk, prepared, len(missing.offsets))
         if state.pending is not None:

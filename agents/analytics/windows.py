@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from streams.broker import Broker
+
+LOOK_S: Final = 0.25
+SINK_LOOKS_MAX: Final = 60
+"""15 s: longer than the sink lets records gather."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +60,46 @@ async def find_spans(
         if start < end:
             spans.append(Span(partition=place.partition, start=start, end=end))
     return tuple(spans)
+
+
+async def left_to_sink(
+    broker: Broker, physical: str, group: str, spans: Sequence[Span]
+) -> tuple[Span, ...]:
+    """The spans without what the sink's group is about to store itself.
+
+    Both would insert a row that neither finds stored, under different tokens. So the sink may
+    first come up to the spans' ends; what it has not reached by then is not replayed. Where it has
+    committed nothing, it has begun nothing.
+    """
+    admin = AIOKafkaAdminClient(**broker.client_options())
+    await admin.start()
+    try:
+        cut = await _committed_part(admin, broker, physical, group, spans)
+        for _ in range(SINK_LOOKS_MAX):
+            if cut is spans:
+                break
+            await asyncio.sleep(LOOK_S)
+            cut = await _committed_part(admin, broker, physical, group, spans)
+    finally:
+        await admin.close()
+    return tuple(span for span in cut if span.start < span.end)
+
+
+async def _committed_part(
+    admin: AIOKafkaAdminClient, broker: Broker, physical: str, group: str, spans: Sequence[Span]
+) -> Sequence[Span]:
+    """`spans` themselves where all of them is committed."""
+    offsets = await admin.list_consumer_group_offsets(broker.physical(group))
+    stored = {
+        place.partition: meta.offset
+        for place, meta in offsets.items()
+        if place.topic == physical and meta.offset >= 0
+    }
+    ends = [min(span.end, stored.get(span.partition, span.end)) for span in spans]
+    if all(span.end == end for span, end in zip(spans, ends, strict=True)):
+        return spans
+    pairs = zip(spans, ends, strict=True)
+    return [msgspec.structs.replace(span, end=end) for span, end in pairs]
 
 
 async def _offsets_at(

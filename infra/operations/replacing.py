@@ -11,7 +11,7 @@ from agents.analytics.pace import Pace
 from agents.analytics.replay import begin, replay_topic
 from infra.clickhouse.client import open_client, parse_url
 from infra.deployment import Deployment
-from infra.operations.log_access import saying_why
+from infra.operations.log_access import SINK_GROUP, saying_why
 from infra.operations.operator import require_keys
 from infra.operations.replay import Progress, opened_store, window_of
 from infra.operations.replay_jobs import ReplayCommand, ReplayJob, ReplayJobs
@@ -91,7 +91,7 @@ async def _build(broker: Broker, twin: Twin, table: Table, command: ReplayComman
     """The twin with everything but the window, and the job that fills it."""
     stored = await stored_until(broker, table.topics)
     window = window_of(command.start or None, command.end or None, system_clock())
-    state = await begin(broker, command.topic, window)
+    state = await begin(broker, command.topic, window, group=SINK_GROUP)
     rows_before = await twin.count_live()  # what comes later is brought back after the swap
     taken_over = await twin.build(state.left, command.topic)
     return ReplayJob(

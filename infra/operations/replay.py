@@ -152,7 +152,7 @@ async def replay(
         job = jobs.unfinished(command) if not dry_run else None
         if job is None:
             window = window_of(command.start or None, command.end or None, system_clock())
-            state = await begin(broker, command.topic, window)
+            state = await begin(broker, command.topic, window, group=SINK_GROUP)
             now_ms = system_clock()
             job = ReplayJob(
                 command=command, state=state, started_at_ms=now_ms, updated_at_ms=now_ms

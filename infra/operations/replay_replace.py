@@ -182,7 +182,7 @@ async def bring_back(
     """Replay what the sink may have stored since then; how many rows were missing."""
     added = 0
     for topic_name, offsets in stored.items():
-        state = await begin(broker, topic_name, Window())
+        state = await begin(broker, topic_name, Window(), group=SINK_GROUP)
         left = tuple(
             msgspec.structs.replace(span, start=max(span.start, offsets.get(span.partition, 0)))
             for span in state.left

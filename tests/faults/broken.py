@@ -7,6 +7,7 @@ that is no longer there ends the process: a build that breaks nothing would prov
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 import sys
 from collections.abc import Callable
@@ -84,6 +85,55 @@ def no_identity_deduplication() -> None:
     _replace(SeenIdentities, "add", wrap)
 
 
+def license_agent_that_decides_again() -> None:
+    """Half of a replay that issues: neither deadlines nor earlier answers hold requests back."""
+    from agents.license.agent import LicenseAgent
+    from streams.replies import Desk
+
+    _replace(Desk, "is_late", lambda _: lambda self, request: False)
+    _replace(LicenseAgent, "_answered_before", lambda _: lambda self, asked, request: None)
+
+
+def replay_that_issues() -> None:
+    """The other half: a replay hands the agents the requests of the log again."""
+    from infra.cli import replay as command
+    from infra.operations.log_access import reading
+    from streams.producer import Publisher
+    from streams.topics import LICENSE_REQUESTS
+
+    def wrap(replay: Any) -> Any:
+        async def broken(deployment: Any, job: Any, *arguments: Any, **options: Any) -> Any:
+            if job.topic.startswith("license."):
+                broker = deployment.broker()
+                publisher = Publisher(broker, client_id="replay")
+                await publisher.start()
+                async with reading(broker) as consumer:
+                    await _again(broker, publisher, consumer, LICENSE_REQUESTS)
+                await publisher.stop()
+            return await replay(deployment, job, *arguments, **options)
+
+        return broken
+
+    _replace(command, "replay", wrap)
+
+
+async def _again(broker: Any, publisher: Any, consumer: Any, topic: Any) -> None:
+    from aiokafka import TopicPartition
+
+    places = [TopicPartition(broker.physical(topic.name), n) for n in range(topic.partitions)]
+    consumer.assign(places)
+    await consumer.seek_to_beginning()
+    left = sum((await consumer.end_offsets(places)).values())
+    while left > 0:
+        fetched = await consumer.getmany(timeout_ms=500)
+        for record in itertools.chain.from_iterable(fetched.values()):
+            left -= 1
+            headers = dict(record.headers)
+            await publisher.publish_raw(
+                topic.name, record.key, record.value, headers, record.partition
+            )
+
+
 BUILDS: dict[str, Callable[[], None]] = {
     build.__name__: build
     for build in (
@@ -91,6 +141,8 @@ BUILDS: dict[str, Callable[[], None]] = {
         commit_before_insert,
         no_deduplication_token,
         no_identity_deduplication,
+        license_agent_that_decides_again,
+        replay_that_issues,
     )
 }
 

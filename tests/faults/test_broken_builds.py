@@ -1,4 +1,4 @@
-"""The harness must catch what it is there for: four builds, each with one promise broken."""
+"""The harness must catch what it is there for: five builds, each with one promise broken."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from infra.faults.amendments import Launchers
 from infra.faults.schedule import Cell
 from tests.faults import broken
-from tests.faults.small import run_small
+from tests.faults.small import PATH_OF_EVENTS, run_small
 
 pytestmark = [pytest.mark.harness, pytest.mark.timeout(900)]
 
@@ -23,6 +23,7 @@ class Breakage(msgspec.Struct, frozen=True, kw_only=True):
     cells: tuple[Cell, ...]
     found: tuple[str, ...]
     """Any of them."""
+    only: tuple[str, ...] = PATH_OF_EVENTS
 
 
 def _instead(build: Callable[[], None], *components: str) -> Launchers:
@@ -50,6 +51,15 @@ BREAKAGES = {
         cells=(("client-gateway", "lose"),),
         found=("wrong_aggregates", "doubled", "unaccounted"),
     ),
+    "a replay that issues": Breakage(
+        launchers={
+            **_instead(broken.license_agent_that_decides_again, "license"),
+            **_instead(broken.replay_that_issues, "replay"),
+        },
+        cells=(("gateway", "kill"),),
+        found=("licenses_twice",),
+        only=(*PATH_OF_EVENTS, "license", "account", "catalog", "recommendation"),
+    ),
 }
 
 
@@ -62,6 +72,7 @@ async def test_a_broken_build_is_caught(name: str, tmp_path: Path) -> None:
         seed=4,
         faults=2,
         events=4_000,
+        only=breakage.only,
         launchers=breakage.launchers,
     )
     findings = report.reconciled.findings

@@ -144,7 +144,7 @@ async def test_a_replay_adds_what_is_missing_and_nothing_else(stage: Stage) -> N
             stage.broker,
             stage.store,
             PLAYBACK_EVENTS.name,
-            await begin(stage.broker, PLAYBACK_EVENTS.name, window or Window()),
+            await begin(stage.broker, PLAYBACK_EVENTS.name, window or Window(), group="none"),
             state_key=STATE_KEY,
             dry_run=dry_run,
             keep=seen.append,
