@@ -14,6 +14,7 @@ from infra.bench.licenses import CONTENT_ID, license_bodies, list_title
 from infra.demo.account import ensure_demo_account
 from infra.faults.schedule import Place
 from infra.sandbox import Sandbox
+from schemas.licenses import TierKey
 
 PAUSE_S: Final = 0.05
 TIMEOUT_S: Final = 10.0
@@ -41,10 +42,15 @@ class Askers:
         self.licenses: Counter[str] = Counter()
         """Delivered, by session."""
         self.statuses: Counter[tuple[Place, int]] = Counter()
+        self.keys: tuple[TierKey, ...] = ()
+        """Of the title."""
+        self.credentials: set[str] = set()
+        """Passwords and tokens that were used."""
 
     async def start(self) -> None:
         """List a title, open a session, begin to ask. Raises what the gateway refuses."""
-        bodies = itertools.cycle(license_bodies(await list_title(self._sandbox)))
+        self.keys = await list_title(self._sandbox)
+        bodies = itertools.cycle(license_bodies(self.keys))
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
         await self._renew(self._bearer)
         asks: dict[Place, Ask] = {
@@ -111,6 +117,7 @@ class Askers:
             }
             tokens = await self._post("/v1/tokens", grant, {})
             bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+            self.credentials |= {credentials.password, tokens["access_token"]}
             assert self._http is not None
             async with self._http.get(self._root + "/v1/account", headers=bearer) as response:
                 response.raise_for_status()

@@ -67,6 +67,8 @@ class Findings(msgspec.Struct, kw_only=True):
     """Requests that were decided more than once."""
     licenses_unrecorded: int = 0
     """Delivered without a decision."""
+    secrets_found: int = 0
+    """Keys, tokens and passwords that stand in a file or a table."""
     lagging: int = 0
     """Records that a consumer group never committed."""
     not_recovered: int = 0

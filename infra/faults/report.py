@@ -28,6 +28,7 @@ PROMISES = (
     ("replay_added", "rows that a replay of everything added"),
     ("licenses_twice", "license requests decided twice (I8)"),
     ("licenses_unrecorded", "licenses delivered without a decision (I8)"),
+    ("secrets_found", "secrets in a file, a log or a table (I9)"),
     ("beyond_memory", "components beyond their memory (I10)"),
     ("lagging", "records that a group never committed"),
     ("not_recovered", "faults that were not recovered from"),

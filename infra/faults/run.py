@@ -22,10 +22,18 @@ from infra.faults.crowd import Crowd
 from infra.faults.evidence import Evidence
 from infra.faults.ledger import ClientLedger
 from infra.faults.memory import MIB, MemoryWatch
+from infra.faults.payloads import SOURCE
 from infra.faults.questions import Questions, until_quiet
 from infra.faults.reconcile import Reconciled, compare_licenses, compare_totals, reconcile
 from infra.faults.report import Report
 from infra.faults.schedule import Schedule
+from infra.faults.secrecy import (
+    Needle,
+    found_in_files,
+    found_in_tables,
+    needles_of_folder,
+    needles_of_key,
+)
 from infra.faults.stage import WITHOUT_EDGES, Stage, running_stage
 from infra.faults.strikes import Strikes, Struck
 from infra.stack import environment_of
@@ -38,6 +46,9 @@ STOP_TIMEOUT_S: Final = 300.0
 READY_TIMEOUT_S: Final = 300.0
 REPLAY_TIMEOUT_S: Final = 900.0
 LOOK_S: Final = 0.5
+TOKENS_LOOKED_FOR: Final = 20
+CONTROL: Final = Needle("control", SOURCE.encode())
+"""Every event's source: it must be found where the log and the events are."""
 REPLAYED: Final = (PLAYBACK_EVENTS, PLAYBACK_BANDWIDTH, LICENSE_DECISIONS)
 
 
@@ -122,7 +133,7 @@ class _Course:
         self.crowd = Crowd(
             stage.clients_url,
             self.ledger,
-            lambda: a_session(self._sandbox.deployment),
+            self._open_session,
             system_clock,
             clients=plan.clients,
             rate_per_s=plan.rate_per_s,
@@ -130,6 +141,13 @@ class _Course:
         )
         self.strikes = Strikes(stage, self.crowd, Evidence(stage, self.crowd, self.askers))
         self.load_s = 0.0
+        self._tokens: list[str] = []
+
+    def _open_session(self) -> tuple[str, str]:
+        session_id, token = a_session(self._sandbox.deployment)
+        if len(self._tokens) < TOKENS_LOOKED_FOR:
+            self._tokens.append(token)
+        return session_id, token
 
     async def load(self) -> list[Struck]:
         """Post and strike; then let every client finish."""
@@ -189,6 +207,7 @@ class _Course:
             await compare_totals(questions, result, poison)
             delivered = self.askers.licenses if self.askers is not None else {}
             await compare_licenses(questions, result, delivered)
+            await self._look_for_secrets(result)
         finally:
             questions.close()
         findings = result.findings
@@ -199,6 +218,24 @@ class _Course:
         for text in (*self.crowd.tally.wrong, *(f"lags: {n} {c}" for n, c in lags.items())):
             result.note(text)
         return result
+
+    async def _look_for_secrets(self, result: Reconciled) -> None:
+        """I9, in files and tables."""
+        deployment = self._sandbox.deployment
+        needles = [CONTROL, *needles_of_folder(deployment.keys)]
+        needles += [Needle("session token", token.encode()) for token in self._tokens]
+        if self.askers is not None:
+            for key in self.askers.keys:
+                needles += needles_of_key(f"content key {key.key_id}", key.key)
+            needles += [Needle("credential", said.encode()) for said in self.askers.credentials]
+        files = await asyncio.to_thread(found_in_files, self._home, needles)
+        tables = await found_in_tables(deployment, needles)
+        if "events_raw" not in tables or not any(name.startswith("kafka/") for name in files):
+            raise FaultRunError("the search for secrets does not find what must be there")
+        for place, names in {**files, **tables}.items():
+            for name in sorted(names - {CONTROL.name}):
+                result.findings.secrets_found += 1
+                result.note(f"secret: {name} in {place}")
 
     async def _replay(self) -> int:
         """Every topic of events and the license decisions; the rows that were added."""

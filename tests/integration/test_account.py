@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from infra.faults.secrecy import forms
 from schemas.accounts import (
     AccountView,
     CreateProfile,
@@ -33,7 +34,6 @@ from streams.requests import RefusedError
 from streams.tokens import TokenVerifier
 from streams.topics import ACCOUNT_EVENTS, ACCOUNT_REQUESTS, ACCOUNTS
 from tests.integration.house import HOUSE_TOPICS, House, a_house
-from tests.integration.secrecy import forms
 
 EMAIL, PASSWORD = "ada@example.org", "correct horse battery"
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from agents.license.plans import POLICY
+from infra.faults.secrecy import forms
 from schemas.accounts import Done, Subscription
 from schemas.ids import uuid7
 from schemas.licenses import ContentKeys, Keys, RequestContentKeys
@@ -44,7 +45,6 @@ from streams.topics import (
 )
 from tests.builders import a_title
 from tests.integration.house import HOUSE_TOPICS, House, a_house
-from tests.integration.secrecy import forms
 
 
 @pytest.fixture

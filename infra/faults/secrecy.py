@@ -1,0 +1,159 @@
+"""I9: keys, tokens and passwords, looked for wherever they must not be.
+
+Where to look: all files of the deployment but the key folder (logs, the segments of the log, which
+are not compressed, what the engine left in temporary files) and every table of ClickHouse, whose
+own files are compressed. A word that must be there shows that looking finds something.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from infra.deployment import Deployment
+
+BLOCK_BYTES: Final = 4 << 20
+SECRET_BYTES: Final = 32
+SCAN_TIMEOUT_S: Final = 900
+NOT_LOOKED_INTO: Final = frozenset({"keys", "runtime"})
+_HEX: Final = re.compile(r"[0-9a-f]{64}")
+TABLES: Final = (
+    "SELECT name FROM system.tables WHERE database = {database:String}"
+    " AND engine LIKE '%MergeTree' FORMAT TSVRaw"
+)
+
+
+class Needle(NamedTuple):
+    """One form of a secret, under a name that may be told."""
+
+    name: str
+    data: bytes
+
+
+def forms(secret: bytes) -> tuple[bytes, ...]:
+    """Raw, hexadecimal (both cases), base64 and base64url, at every alignment of base64."""
+    found = [secret, secret.hex().encode(), secret.hex().upper().encode()]
+    for shift in range(3):
+        # The characters that depend on the neighbors are cut off on both sides.
+        text = base64.b64encode(b"\0" * shift + secret)
+        inner = text[4 if shift else 0 :][: (len(secret) - 3) * 4 // 3]
+        found += [inner, inner.replace(b"+", b"-").replace(b"/", b"_")]
+    return tuple(dict.fromkeys(found))
+
+
+def needles_of_key(name: str, secret: bytes) -> list[Needle]:
+    """Every form of a key."""
+    return [Needle(name, form) for form in forms(secret)]
+
+
+def needles_of_folder(folder: Path) -> list[Needle]:
+    """Every form of each secret in a key folder, whatever is in its files."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".pub" or not path.is_file():
+            continue
+        content = path.read_bytes()
+        if len(content) == SECRET_BYTES:
+            found += needles_of_key(path.name, content)
+        elif path.suffix == ".json":
+            for secret in _secrets_in(msgspec.json.decode(content)):
+                found += needles_of_key(path.name, secret)
+        elif content.strip():
+            found.append(Needle(path.name, content.strip()))
+    return found
+
+
+def _secrets_in(document: Any) -> Iterator[bytes]:
+    """Keys are written as hexadecimal or as base64."""
+    if isinstance(document, dict):
+        for value in document.values():
+            yield from _secrets_in(value)
+    elif isinstance(document, str) and _HEX.fullmatch(document):
+        yield bytes.fromhex(document)
+    elif isinstance(document, str) and len(document) == 44 and document.endswith("="):
+        yield base64.b64decode(document)
+
+
+def found_in(blocks: Iterable[bytes], needles: Iterable[Needle]) -> set[str]:
+    """The names of those that stand in a stream of bytes, also across its blocks."""
+    search = _Search(needles)
+    for block in blocks:
+        search.look(block)
+    return search.found
+
+
+class _Search:
+    def __init__(self, needles: Iterable[Needle]) -> None:
+        self._needles = list(needles)
+        self._overlap = max((len(needle.data) for needle in self._needles), default=1) - 1
+        self._tail = b""
+        self.found: set[str] = set()
+
+    def look(self, block: bytes) -> None:
+        data = self._tail + block
+        self.found |= {needle.name for needle in self._needles if needle.data in data}
+        self._tail = data[-self._overlap :] if self._overlap else b""
+
+
+def found_in_files(home: Path, needles: Iterable[Needle]) -> dict[str, set[str]]:
+    """By file, relative to the home: what stands in it. Files that go away meanwhile hold none."""
+    wanted = list(needles)
+    found = {}
+    for path in sorted(home.rglob("*")):
+        place = path.relative_to(home)
+        if place.parts[0] in NOT_LOOKED_INTO or path.is_symlink() or not path.is_file():
+            continue
+        try:
+            names = found_in(_blocks_of(path), wanted)
+        except OSError:
+            continue
+        if names:
+            found[str(place)] = names
+    return found
+
+
+def _blocks_of(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            yield block
+
+
+async def found_in_tables(deployment: Deployment, needles: Iterable[Needle]) -> dict[str, set[str]]:
+    """By table: what stands in its rows. Raises aiohttp.ClientError."""
+    wanted = list(needles)
+    found = {}
+    timeout = aiohttp.ClientTimeout(total=SCAN_TIMEOUT_S)
+    async with aiohttp.ClientSession(timeout=timeout) as http:
+        parameters = {"param_database": deployment.database}
+        names = b"".join([block async for block in _answer(http, deployment, TABLES, parameters)])
+        for table in names.decode().split():
+            search = _Search(wanted)
+            async for block in _answer(http, deployment, f"SELECT * FROM {table} FORMAT RowBinary"):  # noqa: S608 - the database's own names
+                search.look(block)
+            if search.found:
+                found[table] = search.found
+    return found
+
+
+async def _answer(
+    http: aiohttp.ClientSession,
+    deployment: Deployment,
+    query: str,
+    parameters: dict[str, str] | None = None,
+) -> AsyncIterator[bytes]:
+    parts = urlsplit(deployment.clickhouse_url())
+    auth = {"X-ClickHouse-User": parts.username or "", "X-ClickHouse-Key": parts.password or ""}
+    options = {"database": deployment.database, **(parameters or {})}
+    async with http.post(
+        deployment.reader_address(), data=query, params=options, headers=auth
+    ) as response:
+        response.raise_for_status()
+        async for block in response.content.iter_chunked(BLOCK_BYTES):
+            yield block
