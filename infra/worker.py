@@ -18,6 +18,7 @@ from infra.progress import OwnReader, faust_offsets, watch_progress
 from infra.status_server import status_server
 from streams.broker import Broker
 from streams.consumer.transport import install_transport
+from streams.partitions import METADATA_AGE_MS_MAX
 from streams.producer import Publisher
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ def faust_app(plan: WorkerPlan) -> faust.App:
         broker_session_timeout=10.0,
         broker_heartbeat_interval=2.0,
         broker_request_timeout=30.0,
+        consumer_metadata_max_age_ms=METADATA_AGE_MS_MAX,
         broker_commit_interval=0.5,
         broker_max_poll_records=2000,
         # Counts chunks where an agent takes them.

@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streams.broker import Broker
+from streams.partitions import closed_topics
 from streams.topics import TOPICS, Topic
 
 LEADERS_TIMEOUT_S = 60
@@ -54,7 +55,10 @@ async def apply_topics(
     replication: int = 1,
     dry_run: bool = False,
 ) -> list[str]:
-    """Make what is missing and set what differs; returns the names of the topics made."""
+    """Make what is missing and set what differs; returns the names of the topics made.
+
+    A topic that a migration has closed stays closed, and one that it gave more partitions has them.
+    """
     admin = AIOKafkaAdminClient(**broker.client_options(), request_timeout_ms=20_000)
     await admin.start()
     try:
@@ -65,7 +69,9 @@ async def apply_topics(
             await admin.create_topics(missing)
             await _wait_for_leaders(admin, [new.name for new in missing])
         if not dry_run:
-            await _set_configs(admin, [plan[n] for n in plan if n in existing])
+            present = [name for name in plan if name in existing]
+            closed = await closed_topics(admin, present)
+            await _set_configs(admin, [plan[name] for name in present if name not in closed])
     finally:
         await admin.close()
     return [new.name for new in missing]

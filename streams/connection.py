@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from contextlib import suppress
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from aiokafka.errors import (
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
     KafkaError,
+    MessageSizeTooLargeError,
+    NodeNotReadyError,
     OutOfOrderSequenceNumber,
     ProducerClosed,
     ProducerFenced,
@@ -28,6 +31,12 @@ from streams.broker import Broker
 BATCH_BYTES_MAX: Final = 512 * 1024
 REQUEST_BYTES_MAX: Final = 4 << 20
 STOP_TIMEOUT_S: Final = 5.0
+COUNT_AGE_S: Final = 1.0
+"""A count of partitions that is older is asked for anew, in the background while it may be used."""
+COUNT_AGE_S_MAX: Final = 3.0
+"""An older one is not used: a migration waits longer than this before it lets anybody write."""
+CLOSED_S: Final = 0.5
+"""Between attempts to write to a topic that takes nothing."""
 _BEYOND_REPAIR: Final = (
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
@@ -40,6 +49,10 @@ _BEYOND_REPAIR: Final = (
 log = logging.getLogger(__name__)
 
 
+class TopicClosedError(KafkaError):
+    """A migration has closed the topic to writers; nothing was stored."""
+
+
 class Connection:
     """Sends batches of at most BATCH_BYTES_MAX, acks=all."""
 
@@ -50,6 +63,9 @@ class Connection:
         self._producer: AIOKafkaProducer | None = None
         self._replacing = asyncio.Lock()
         self._retired: set[asyncio.Task[None]] = set()
+        self._closed_until_s: dict[str, float] = {}
+        self._counts: dict[str, tuple[int, float]] = {}
+        """How many partitions a topic has, and when a broker told so, on the loop's clock."""
 
     async def start(self) -> None:
         """Connect; raises KafkaError where no broker answers."""
@@ -68,18 +84,67 @@ class Connection:
     async def send(self, batch: Any, topic: str, partition: int) -> int:
         """The offset of the batch's first record, once acks=all is given.
 
-        Raises KafkaError: it is unknown then whether the batch is stored.
+        Raises TopicClosedError, or another KafkaError: then it is unknown whether it is stored.
         """
         producer = self._producer
         assert producer is not None, "start() comes first"
+        self._require_open(topic)
         try:
             future = await producer.send_batch(batch, topic, partition=partition)
             return int((await future).offset)
+        except MessageSizeTooLargeError as error:
+            # No batch is larger than a topic takes, unless it takes none. It was numbered already.
+            self._closed_until_s[topic] = asyncio.get_running_loop().time() + CLOSED_S
+            await self._replace(producer, error)
+            raise TopicClosedError(topic) from error
         except KafkaError as error:
             # A sender that died answers with the bare class.
             if isinstance(error, _BEYOND_REPAIR) or type(error) is KafkaError:
                 await self._replace(producer, error)
             raise
+
+    async def partitions_of(self, topic: str) -> int:
+        """How many partitions the topic has, as a broker told at most COUNT_AGE_S_MAX ago.
+
+        Raises KafkaError where none tells, TopicClosedError where it took nothing a moment ago.
+        """
+        producer = self._producer
+        assert producer is not None, "start() comes first"
+        self._require_open(topic)
+        count, age_s = self._told(topic)
+        if age_s > COUNT_AGE_S:
+            telling = producer.client.force_metadata_update()
+            if age_s > COUNT_AGE_S_MAX:
+                count = await self._be_told(producer, telling, topic)
+        return count
+
+    def _told(self, topic: str) -> tuple[int, float]:
+        count, told_at_s = self._counts.get(topic, (0, -math.inf))
+        return count, asyncio.get_running_loop().time() - told_at_s
+
+    async def _be_told(
+        self, producer: AIOKafkaProducer, telling: asyncio.Future[Any], topic: str
+    ) -> int:
+        """Raises KafkaError unless what is used next is fresh."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(COUNT_AGE_S_MAX):
+                await telling
+                await producer.partitions_for(topic)  # by name, where it was not among them
+        count, age_s = self._told(topic)
+        if age_s > COUNT_AGE_S_MAX:
+            raise NodeNotReadyError(f"no broker tells how many partitions {topic} has")
+        return count
+
+    def _take_counts(self, cluster: Any) -> None:
+        """Called by aiokafka with what a broker told. A topic never has fewer than it had."""
+        now_s = asyncio.get_running_loop().time()
+        for topic in cluster.topics():
+            count = len(cluster.partitions_for_topic(topic) or ())
+            self._counts[topic] = (max(count, self._counts.get(topic, (0, 0.0))[0]), now_s)
+
+    def _require_open(self, topic: str) -> None:
+        if asyncio.get_running_loop().time() < self._closed_until_s.get(topic, 0.0):
+            raise TopicClosedError(topic)
 
     async def ask_metadata(self) -> None:
         """Raises KafkaError where no broker answers, or before the start."""
@@ -121,6 +186,7 @@ class Connection:
         except KafkaError:
             await producer.stop()
             raise
+        producer.client.cluster.add_listener(self._take_counts)
         return producer
 
 

@@ -27,7 +27,8 @@ from schemas.secrets import SecretBytes
 from streams.authenticity import MAC_HEADER, record_mac
 from streams.broker import Broker
 from streams.clock import Clock, system_clock
-from streams.connection import Connection
+from streams.connection import Connection, TopicClosedError
+from streams.partitions import GROWING
 from streams.topics import Topic
 
 RECORD_OVERHEAD_BYTES = 96
@@ -170,16 +171,18 @@ class Publisher:
         """Write one record (a message, bytes, or None for a tombstone) and wait for acks=all."""
         data = value if value is None or isinstance(value, bytes) else codec.encode(value)
         told = self._with_mac(topic, key, data, headers or {})
-        where = partition_of(key, topic.partitions) if partition is None else partition
+        where = partition
+        if where is None:
+            where = partition_of(key, await self._partitions_of(topic))
         return await self.publish_raw(topic.name, key.encode(), data, told, where)
 
     async def publish_many(self, topic: Topic, rows: Sequence[tuple[str, bytes]]) -> None:
         """Write rows of (key, encoded value) in order; returns when every one is acknowledged."""
         if not rows:
             return
+        partitions = await self._partitions_of(topic)
         self._require_room(sum(len(k) + len(v) + RECORD_OVERHEAD_BYTES for k, v in rows))
         delivery = self._await(len(rows))
-        partitions = topic.partitions
         for key, same in groupby(rows, itemgetter(0)):
             values = [value for _, value in same]
             # Each record of an authenticated topic has a MAC of its own.
@@ -217,6 +220,15 @@ class Publisher:
         except (KafkaError, TimeoutError):
             return False
         return True
+
+    async def _partitions_of(self, topic: Topic) -> int:
+        """Nothing is awaited between this and the queueing: a count is used while it is true."""
+        if topic not in GROWING:
+            return topic.partitions
+        try:
+            return await self._connection.partitions_of(self._broker.physical(topic.name))
+        except KafkaError as error:
+            raise UnavailableError("not_stored", type(error).__name__) from error
 
     def _with_mac(
         self, topic: Topic, key: str, value: bytes | None, headers: Mapping[str, bytes]
@@ -323,7 +335,10 @@ class Publisher:
         try:
             offset = await self._connection.send(batch, physical, partition)
         except KafkaError as error:
-            failure = UnavailableError("unknown", type(error).__name__)
+            is_refused = isinstance(error, TopicClosedError)
+            failure = UnavailableError(
+                "not_stored" if is_refused else "unknown", type(error).__name__
+            )
             for group, _ in sent:
                 group.delivery.fail(failure)
         else:

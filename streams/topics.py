@@ -46,7 +46,7 @@ PARTITIONS: Final[dict[Family, int]] = {
     Family.SINGLE: 1,
     Family.REPLIES: 16,
 }
-"""Fixed per topic version: growing is a new version."""
+"""As topics are made. Which of them may be given more later: `streams.partitions.GROWING`."""
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +72,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def partitions(self) -> int:
-        """How many partitions this version of the topic has."""
+        """How many partitions it is made with."""
         return PARTITIONS[self.family]
 
     @property

@@ -24,6 +24,8 @@ from agents.analytics.windows import Span, Window, find_spans, left_to_sink
 from agents.analytics.writer import ChunkWriter, Place, without
 from schemas.secrets import SecretBytes
 from streams.broker import Broker
+from streams.partitions import count_partitions
+from streams.topics import BY_NAME
 
 POLL_MS: Final = 500
 LIMITS: Final = ChunkLimits(bucket_ms=3_600_000)
@@ -83,6 +85,8 @@ async def begin(broker: Broker, topic_name: str, window: Window, *, group: str) 
     partitions = stored_topics().get(topic_name)
     if partitions is None:
         raise ValueError(f"{topic_name} does not go to ClickHouse")
+    if topic_name in BY_NAME:
+        partitions = await count_partitions(broker, BY_NAME[topic_name])
     consumer = await open_reader(broker)
     try:
         physical = broker.physical(topic_name)

@@ -29,6 +29,7 @@ from agents.analytics.writer import ChunkWriter
 from agents.shell import ShellPorts
 from schemas.errors import InvalidMessageError, StopWorkerError
 from streams.dead_letters import publish_dead_letter
+from streams.partitions import METADATA_AGE_MS_MAX
 from streams.reader import RawRecord
 from streams.topics import BY_NAME, Topic
 
@@ -113,7 +114,7 @@ class Sink(mode.Service):
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES_MAX,
             session_timeout_ms=10_000,
             heartbeat_interval_ms=2_000,
-            metadata_max_age_ms=30_000,
+            metadata_max_age_ms=METADATA_AGE_MS_MAX,
         )
         names = [self._ports.broker.physical(name) for name in self._topics]
         self._consumer.subscribe(names, listener=_Rebalance(self))

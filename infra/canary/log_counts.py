@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.delivery import LedgerEntry
 from streams.broker import Broker
+from streams.partitions import count_partitions
 from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS, Topic
 
 MINUTE_MS: Final = 60_000
@@ -21,13 +22,14 @@ async def count_minute(
 ) -> LedgerEntry:
     """Records that the broker stamped in [minute, minute + 1): between two offsets each."""
     physical = broker.physical(topic.name)
-    places = [TopicPartition(physical, number) for number in range(topic.partitions)]
+    count = await count_partitions(broker, topic)
+    places = [TopicPartition(physical, number) for number in range(count)]
     starts = await consumer.offsets_for_times(dict.fromkeys(places, minute_ms))
     stops = await consumer.offsets_for_times(dict.fromkeys(places, minute_ms + MINUTE_MS))
     ends = await consumer.end_offsets(places)
-    count = 0
+    found = 0
     for place in places:
         start, stop = starts.get(place), stops.get(place)
         if start is not None:  # None: nothing is so young
-            count += (ends[place] if stop is None else stop.offset) - start.offset
-    return LedgerEntry(gateway=WRITER, minute_ms=minute_ms, topic=topic.name, in_log=count)
+            found += (ends[place] if stop is None else stop.offset) - start.offset
+    return LedgerEntry(gateway=WRITER, minute_ms=minute_ms, topic=topic.name, in_log=found)

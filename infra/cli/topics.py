@@ -13,12 +13,15 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from infra.cli.output import json_option, print_rows
+from infra.cli.progress import progress_bar
 from infra.deployment import Deployment
+from infra.operations.growing import PARTITIONS_MAX, SETTLING_S, Growth, grow
 from infra.operations.log_access import saying_why
 from infra.settings import load_settings
 from streams.admin import apply_topics
 from streams.asyncapi import asyncapi_document
 from streams.broker import Broker
+from streams.partitions import count_partitions, partition_counts
 from streams.topics import BY_NAME, TOPICS, Topic
 
 
@@ -56,7 +59,7 @@ def list_topics(as_json: bool) -> None:
             (
                 topic.name,
                 topic.key,
-                topic.partitions,
+                existing.get(broker.physical(topic.name), topic.partitions),
                 _kept(topic),
                 topic.writer,
                 "yes" if broker.physical(topic.name) in existing else "missing",
@@ -67,11 +70,12 @@ def list_topics(as_json: bool) -> None:
     )
 
 
-async def _existing(broker: Broker) -> set[str]:
+async def _existing(broker: Broker) -> dict[str, int]:
+    """By physical name, how many partitions it has there."""
     admin = AIOKafkaAdminClient(**broker.client_options())
     await admin.start()
     try:
-        return set(await admin.list_topics())
+        return await partition_counts(admin, await admin.list_topics())
     finally:
         await admin.close()
 
@@ -101,6 +105,78 @@ def apply(dry_run: bool) -> None:
     for name in made:
         click.echo(f"{'would make' if dry_run else 'made'} {name}")
     click.echo(f"{len(made)} topics {'are missing' if dry_run else 'made'}")
+
+
+@command.command("migrate")
+@click.argument("name")
+@click.option(
+    "--partitions",
+    required=True,
+    type=click.IntRange(1, PARTITIONS_MAX),
+    help="How many it shall have.",
+)
+@click.option(
+    "--within",
+    "drain_s_max",
+    default=60,
+    show_default=True,
+    type=click.IntRange(1, 3600),
+    help="Seconds that agents have to read to the end; else nothing is changed.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@json_option
+def migrate(name: str, partitions: int, drain_s_max: int, dry_run: bool, as_json: bool) -> None:
+    """Give a topic more partitions while everything runs; a session keeps its order.
+
+    Nobody can write to it for some 15 s: gateways answer 503 with Retry-After. Killed, it goes on
+    by the same command. Example: playhead topics migrate playback.events.v1 --partitions 16
+    """
+    topic, deployment = _topic(name), Deployment(settings=load_settings())
+    with progress_bar() as bar:
+        task = bar.add_task("looking", total=None)
+        most = 0
+
+        def show(step: str, left: int) -> None:
+            nonlocal most
+            most = max(most, left)
+            bar.update(task, description=step, total=most or None, completed=most - left)
+
+        growth = asyncio.run(
+            grow(
+                deployment,
+                topic,
+                partitions,
+                dry_run=dry_run,
+                drain_s_max=drain_s_max,
+                on_step=show,
+            )
+        )
+    _print_growth(growth, dry_run, as_json)
+
+
+def _print_growth(growth: Growth, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode(growth))
+        return
+    print_rows(
+        ("topic", "partitions", "to", "records", "closed by a killed command"),
+        (
+            (each.topic, each.partitions, growth.partitions, each.records, each.is_closed)
+            for each in growth.topics
+        ),
+    )
+    click.echo()
+    print_rows(
+        ("group", "lag", "lag ms"),
+        ((g.consumer_group, g.consumer_lag, g.consumer_lag_ms) for g in growth.groups),
+    )
+    click.echo()
+    if growth.refused_ms is not None:
+        click.echo(f"done; nobody could write for {growth.refused_ms / 1000:.1f} s")
+    elif growth.is_done:
+        click.echo("nothing to do")
+    elif dry_run:
+        click.echo(f"nobody could write while these groups read to the end, and {SETTLING_S:g} s")
 
 
 @command.command("show")
@@ -140,11 +216,12 @@ def tail(name: str, last: int, follow: bool) -> None:
 
 
 async def _tail(broker: Broker, topic: Topic, last: int, follow: bool) -> None:
+    count = await count_partitions(broker, topic)
     consumer = AIOKafkaConsumer(**broker.client_options(), group_id=None)
     await consumer.start()
     try:
         physical = broker.physical(topic.name)
-        partitions = [TopicPartition(physical, i) for i in range(topic.partitions)]
+        partitions = [TopicPartition(physical, i) for i in range(count)]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         starts = await consumer.beginning_offsets(partitions)

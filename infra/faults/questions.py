@@ -14,6 +14,7 @@ from infra.operations.log_access import CONSUMER_GROUPS, reading
 from infra.sandbox import Sandbox
 from streams.clock import system_clock
 from streams.lag import read_lags
+from streams.partitions import count_partitions
 from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS
 
 LOOK_S: Final = 0.5
@@ -87,7 +88,7 @@ class Questions:
         places = [
             TopicPartition(broker.physical(topic.name), number)
             for topic in EVENT_TOPICS
-            for number in range(topic.partitions)
+            for number in range(await count_partitions(broker, topic))
         ]
         async with reading(broker) as consumer:
             ends = await consumer.end_offsets(places)

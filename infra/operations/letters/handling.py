@@ -16,8 +16,9 @@ from infra.operations.letters.redrive import headers_back
 from infra.operations.log_access import saying_why
 from schemas.operations import HandledLetter
 from streams.clock import Clock
+from streams.partitions import GROWING
 from streams.producer import Publisher, Receipt
-from streams.topics import DEAD_LETTERS_HANDLED
+from streams.topics import BY_NAME, DEAD_LETTERS_HANDLED
 
 AT_ONCE: Final = 50
 """Of at most 1 MiB each: within what the publisher holds unacknowledged."""
@@ -36,13 +37,14 @@ class LetterDesk:
 
         Between the two a kill leaves the letter listed: driven back again, it keeps its identity.
         """
-        receipt = await self._publisher.publish_raw(
-            letter.source_topic,
-            letter.key,
-            letter.value,
-            headers_back(letter),
-            letter.source_partition,
-        )
+        topic, headers = BY_NAME[letter.source_topic], headers_back(letter)
+        if topic in GROWING:  # the key may have its place elsewhere by now
+            key = letter.key.decode()
+            receipt = await self._publisher.publish(topic, key, letter.value, headers=headers)
+        else:
+            receipt = await self._publisher.publish_raw(
+                topic.name, letter.key, letter.value, headers, letter.source_partition
+            )
         await self._record(letter, "redriven")
         return receipt
 

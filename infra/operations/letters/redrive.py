@@ -16,6 +16,7 @@ import msgspec
 from infra.operations.letters.letter import Letter
 from schemas.envelope import Request
 from schemas.errors import InvalidMessageError
+from streams.partitions import GROWING
 from streams.reader import RecordReader
 from streams.topics import BY_NAME, Topic
 
@@ -60,7 +61,9 @@ def plan_redrive(letters: Iterable[Letter], now_ms: int) -> list[Planned]:
 def refuse(letter: Letter, now_ms: int) -> str:
     """Why the letter must not go back; empty where it may."""
     topic = BY_NAME.get(letter.source_topic)
-    if topic is None or not 0 <= letter.source_partition < topic.partitions:
+    if topic is None or letter.source_partition < 0:
+        return "it does not say where it came from"
+    if topic not in GROWING and letter.source_partition >= topic.partitions:
         return "it does not say where it came from"
     if letter.attempt > REDRIVES_MAX:
         return f"it came back {letter.attempt - 1} times: mend its agent first"

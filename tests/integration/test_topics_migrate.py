@@ -1,0 +1,256 @@
+"""A running deployment is given more partitions while clients post, and the command is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+
+from infra.operations.growing import GROWING, WRITING_S_MAX
+from infra.operations.log_access import reading
+from infra.operations.operator import operator_token
+from infra.sandbox import running_sandbox
+from infra.stack import environment_of
+from infra.wiring.parts import GATEWAY_DELIVERY_TIMEOUT_MS
+from schemas import codec
+from schemas.ids import uuid7
+from streams.clock import system_clock
+from streams.partitions import count_partitions
+from streams.topics import PLAYBACK_EVENTS
+from tests.integration.broker import runtime_folder
+from tests.integration.commands import Operator, eventually
+from tests.unit.gateway.wire_events import an_event, bearer
+
+pytestmark = pytest.mark.timeout(240)
+COMPONENTS = (
+    *("kafka", "clickhouse", "migrations"),
+    *("analytics", "fold", "bitrate", "steering", "gateway"),
+)
+VIEWERS = 24
+PER_POST = 4
+WANTED = 16
+REFUSED_S_MAX = 30.0
+MIGRATE = ("topics", "migrate", PLAYBACK_EVENTS.name, "--partitions", str(WANTED))
+
+
+@pytest.fixture(scope="module")
+async def operator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Operator]:
+    home = tmp_path_factory.mktemp("growing") / "home"
+    async with running_sandbox(home, only=COMPONENTS, runtime=runtime_folder()) as sandbox:
+        yield Operator(sandbox.deployment)
+
+
+@dataclass
+class Viewer:
+    """One session: what it posts is sent again until it is taken, before the next is."""
+
+    http: aiohttp.ClientSession
+    session_id: str = field(
+        default_factory=lambda: str(uuid7(system_clock(), secrets.token_bytes(10)))
+    )
+    acknowledged: int = 0
+    """Events, and the next one's number."""
+    refusals: list[tuple[float, str]] = field(default_factory=list)
+    """When, and what the gateway said of it."""
+    waits_s: list[float] = field(default_factory=list)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            begun_s = time.monotonic()
+            numbers = range(self.acknowledged, self.acknowledged + PER_POST)
+            batch = [self._event(number) for number in numbers]
+            while not await self._is_taken(batch):
+                await asyncio.sleep(0.2)
+            self.acknowledged += PER_POST
+            self.waits_s.append(time.monotonic() - begun_s)
+            await asyncio.sleep(0.1)
+
+    def _event(self, number: int) -> dict[str, Any]:
+        kind = {"type": "bandwidth", "measured_throughput_kbps": 4000, "from_ms": None}
+        changes = {**kind, "to_ms": None} if number % PER_POST == 3 else {}
+        return an_event(self.session_id, sequence=number, **changes)
+
+    async def _is_taken(self, batch: list[dict[str, Any]]) -> bool:
+        async with self.http.post("/v1/events", json=batch) as answer:
+            if answer.status == 202:
+                return True
+            said = await answer.json(content_type=None)
+            assert answer.status == 503, said
+            assert int(answer.headers["Retry-After"]) > 0
+            self.refusals.append((time.monotonic(), said["outcome"]))
+            return False
+
+
+async def test_growing_loses_doubles_and_reorders_nothing(operator: Operator) -> None:
+    planned = (await operator.done(*MIGRATE, "--dry-run", "--json")).json
+    assert {each["partitions"] for each in planned["topics"]} == {8}
+    token = operator_token(operator.deployment, "ingest", subject="test", lifetime_s=3_600)
+    stopping = asyncio.Event()
+    async with aiohttp.ClientSession(
+        operator.deployment.gateway_url(), headers=bearer(token)
+    ) as http:
+        viewers = [Viewer(http) for _ in range(VIEWERS)]
+        posting = [asyncio.create_task(viewer.run(stopping)) for viewer in viewers]
+        await eventually(_all_have(viewers, 20))
+        await _killed_once(operator, lambda: any(v.refusals for v in viewers))
+        assert "topics" in await _wrong(operator)
+        broker = operator.deployment.broker()
+        await _killed_once(operator, lambda: True, partitions=WANTED)
+        done = (await operator.done(*MIGRATE, "--json")).json
+        assert done["refused_ms"] < REFUSED_S_MAX * 1000
+        late = [Viewer(http) for _ in range(VIEWERS)]
+        posting += [asyncio.create_task(viewer.run(stopping)) for viewer in late]
+        reached = [viewer.acknowledged + 20 for viewer in viewers]
+        await eventually(_all_have(viewers + late, max(reached)))
+        stopping.set()
+        await asyncio.gather(*posting)
+    assert await count_partitions(broker, PLAYBACK_EVENTS) == WANTED
+    _report(viewers, done)
+    expected = {viewer.session_id: viewer.acknowledged for viewer in viewers + late}
+    await _assert_log(operator, expected)
+    await _assert_store(operator, expected)
+    again = (await operator.done(*MIGRATE, "--json")).json
+    assert again["refused_ms"] is None
+    replayed = (await operator.done("replay", PLAYBACK_EVENTS.name, "--dry-run", "--json")).json
+    assert (replayed["added"], replayed["unreadable"]) == (0, 0)
+    assert "topics" not in await _wrong(operator)
+
+
+def _all_have(viewers: list[Viewer], events: int) -> Any:
+    async def have() -> bool:
+        return all(viewer.acknowledged >= events for viewer in viewers)
+
+    return have
+
+
+async def _killed_once(operator: Operator, is_time: Any, partitions: int = 0) -> None:
+    """Begin the migration, and kill -9 it at the moment that is meant."""
+    broker = operator.deployment.broker()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "infra.cli", *MIGRATE),
+        env=environment_of(operator.deployment.settings),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+
+    async def is_now() -> bool:
+        assert process.returncode is None, "it was done before it could be killed"
+        is_there = not partitions or await count_partitions(broker, PLAYBACK_EVENTS) == partitions
+        return is_there and is_time()
+
+    await eventually(is_now)
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+
+
+async def _wrong(operator: Operator) -> set[str]:
+    findings = (await operator.run("doctor", "--json")).json
+    return {finding["check"] for finding in findings if not finding["is_ok"]}
+
+
+def _report(viewers: list[Viewer], done: dict[str, Any]) -> None:
+    refusals = [refusal for viewer in viewers for refusal in viewer.refusals]
+    outcomes: dict[str, int] = defaultdict(int)
+    for _, outcome in refusals:
+        outcomes[outcome] += 1
+    print(
+        f"closed for {done['refused_ms']} ms by the last command;"
+        f" longest wait {max(max(viewer.waits_s) for viewer in viewers):.1f} s;"
+        f" 503: {dict(outcomes)};"
+        f" {sum(viewer.acknowledged for viewer in viewers)} events"
+    )
+
+
+async def _assert_log(operator: Operator, expected: dict[str, int]) -> None:
+    """Every event once, in order, also where a session has moved to another partition."""
+    broker = operator.deployment.broker()
+    moved = 0
+    found: dict[str, set[int]] = defaultdict(set)
+    for topic in GROWING:
+        records: dict[str, list[tuple[int, int, int, int]]] = defaultdict(list)
+        async with reading(broker) as consumer:
+            places = [
+                (await _place(broker.physical(topic.name), number))
+                for number in range(await count_partitions(broker, topic))
+            ]
+            consumer.assign(places)
+            ends = await consumer.end_offsets(places)
+            for place in places:
+                while await consumer.position(place) < ends[place]:
+                    for rows in (await consumer.getmany(place, timeout_ms=500)).values():
+                        for row in rows:
+                            sequence = codec.Decoder(topic.value).decode(row.value).sequence
+                            at = (row.timestamp, row.partition, row.offset, sequence)
+                            records[row.key.decode()].append(at)
+        for session_id, rows in records.items():
+            partitions = {partition for _, partition, _, _ in rows}
+            moved += len(partitions) > 1
+            sequences = [sequence for _, _, _, sequence in sorted(rows)]
+            assert sequences == sorted(set(sequences)), (topic.name, session_id)
+            found[session_id] |= set(sequences)
+    assert found == {session_id: set(range(count)) for session_id, count in expected.items()}
+    assert moved > VIEWERS / 4, "no session has moved: nothing was tested"
+
+
+async def _place(physical: str, number: int) -> Any:
+    from aiokafka import TopicPartition
+
+    return TopicPartition(physical, number)
+
+
+async def _assert_store(operator: Operator, expected: dict[str, int]) -> None:
+    """The raw table too: roll-ups count what is inserted, whatever a view hides."""
+    total = sum(expected.values())
+
+    async def is_stored() -> bool:
+        return (await operator.rows("SELECT count() FROM events"))[0][0] >= total
+
+    await eventually(is_stored)
+    for table in ("events", "events_raw"):
+        rows = await operator.rows(
+            f"SELECT toString(session_id), groupArray(sequence) FROM (SELECT * FROM {table}"  # noqa: S608 - names of ours
+            " ORDER BY kafka_time, kafka_partition, kafka_offset) GROUP BY session_id"
+        )
+        stored = {session_id: list(sequences) for session_id, sequences in rows}
+        assert {k: set(v) for k, v in stored.items()} == {
+            session_id: set(range(count)) for session_id, count in expected.items()
+        }
+        assert sum(len(v) for v in stored.values()) == total
+    await eventually(lambda: _folds_are(operator, expected))
+
+
+async def _folds_are(operator: Operator, expected: dict[str, int]) -> bool:
+    rows = await operator.rows("SELECT toString(session_id), event_count FROM sessions")
+    return dict(rows) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("no.such.v1", "--partitions", "16"), 2, "is not a topic"),
+        ((PLAYBACK_EVENTS.name, "--partitions", "4"), 1, "takes none away"),
+        ((PLAYBACK_EVENTS.name, "--partitions", "0"), 2, "not in the range"),
+        (("gateway.replies.v1", "--partitions", "32"), 1, "name the partition"),
+        (("sessions.v1", "--partitions", "16"), 1, "keeps its 8 partitions"),
+        (("catalog.titles.v1", "--partitions", "2"), 1, "one order"),
+        (("accounts.v1", "--partitions", "16"), 1, "old value"),
+    ],
+)
+async def test_what_cannot_be_is_refused(
+    operator: Operator, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    said = await operator.run("topics", "migrate", *arguments)
+    assert said.code == code
+    assert says in said.err
+
+
+def test_it_waits_longer_than_a_gateway_tries() -> None:
+    assert WRITING_S_MAX * 1000 >= GATEWAY_DELIVERY_TIMEOUT_MS
