@@ -270,7 +270,7 @@ class _Log:
         wanted = {name: NewPartitions(count) for name in self.names if counts[name] < count}
         if wanted:
             await self.admin.create_partitions(wanted)
-        while set((await partition_counts(self.admin, self.names)).values()) != {count}:
+        while set((await partition_counts(self.admin, self.names)).values()) != {count}:  # noqa: ASYNC110 - another process makes them
             await asyncio.sleep(POLL_S)
 
     async def ends(self) -> Ends:

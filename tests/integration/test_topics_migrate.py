@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import signal
 import sys
@@ -14,17 +15,19 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiokafka import TopicPartition
 
 from infra.operations.growing import GROWING, WRITING_S_MAX
 from infra.operations.log_access import reading
 from infra.operations.operator import operator_token
-from infra.sandbox import running_sandbox
+from infra.sandbox import Sandbox, running_sandbox
 from infra.stack import environment_of
 from infra.wiring.parts import GATEWAY_DELIVERY_TIMEOUT_MS
 from schemas import codec
 from schemas.ids import uuid7
 from streams.clock import system_clock
 from streams.partitions import count_partitions
+from streams.producer import partition_of
 from streams.topics import PLAYBACK_EVENTS
 from tests.integration.broker import runtime_folder
 from tests.integration.commands import Operator, eventually
@@ -39,14 +42,44 @@ VIEWERS = 24
 PER_POST = 4
 WANTED = 16
 REFUSED_S_MAX = 30.0
+BEFORE: dict[str, int] = {}
+"""Events by session that the first test has posted."""
 MIGRATE = ("topics", "migrate", PLAYBACK_EVENTS.name, "--partitions", str(WANTED))
 
 
 @pytest.fixture(scope="module")
-async def operator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Operator]:
+async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
     home = tmp_path_factory.mktemp("growing") / "home"
-    async with running_sandbox(home, only=COMPONENTS, runtime=runtime_folder()) as sandbox:
-        yield Operator(sandbox.deployment)
+    async with running_sandbox(home, only=COMPONENTS, runtime=runtime_folder()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def operator(sandbox: Sandbox) -> Operator:
+    return Operator(sandbox.deployment)
+
+
+async def test_an_agent_that_stands_still_keeps_everything_as_it_was(
+    operator: Operator, sandbox: Sandbox
+) -> None:
+    token = operator_token(operator.deployment, "ingest", subject="test", lifetime_s=3_600)
+    broker, fold = operator.deployment.broker(), sandbox.pid_of("fold")
+    async with aiohttp.ClientSession(
+        operator.deployment.gateway_url(), headers=bearer(token)
+    ) as http:
+        viewer = Viewer(http)
+        await viewer.post()
+        os.kill(fold, signal.SIGSTOP)
+        try:
+            await viewer.post()
+            said = await operator.run(*MIGRATE, "--within", "3")
+        finally:
+            os.kill(fold, signal.SIGCONT)
+        assert said.code == 1
+        assert "fold (4 records)" in said.err
+        assert await count_partitions(broker, PLAYBACK_EVENTS) == PLAYBACK_EVENTS.partitions
+        await viewer.post()
+        BEFORE[viewer.session_id] = viewer.acknowledged
 
 
 @dataclass
@@ -65,14 +98,17 @@ class Viewer:
 
     async def run(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
-            begun_s = time.monotonic()
-            numbers = range(self.acknowledged, self.acknowledged + PER_POST)
-            batch = [self._event(number) for number in numbers]
-            while not await self._is_taken(batch):
-                await asyncio.sleep(0.2)
-            self.acknowledged += PER_POST
-            self.waits_s.append(time.monotonic() - begun_s)
+            await self.post()
             await asyncio.sleep(0.1)
+
+    async def post(self) -> None:
+        begun_s = time.monotonic()
+        numbers = range(self.acknowledged, self.acknowledged + PER_POST)
+        batch = [self._event(number) for number in numbers]
+        while not await self._is_taken(batch):  # noqa: ASYNC110 - a client's pause
+            await asyncio.sleep(0.2)
+        self.acknowledged += PER_POST
+        self.waits_s.append(time.monotonic() - begun_s)
 
     def _event(self, number: int) -> dict[str, Any]:
         kind = {"type": "bandwidth", "measured_throughput_kbps": 4000, "from_ms": None}
@@ -106,6 +142,7 @@ async def test_growing_loses_doubles_and_reorders_nothing(operator: Operator) ->
         broker = operator.deployment.broker()
         await _killed_once(operator, lambda: True, partitions=WANTED)
         done = (await operator.done(*MIGRATE, "--json")).json
+        opened_at_ms = system_clock()
         assert done["refused_ms"] < REFUSED_S_MAX * 1000
         late = [Viewer(http) for _ in range(VIEWERS)]
         posting += [asyncio.create_task(viewer.run(stopping)) for viewer in late]
@@ -115,8 +152,8 @@ async def test_growing_loses_doubles_and_reorders_nothing(operator: Operator) ->
         await asyncio.gather(*posting)
     assert await count_partitions(broker, PLAYBACK_EVENTS) == WANTED
     _report(viewers, done)
-    expected = {viewer.session_id: viewer.acknowledged for viewer in viewers + late}
-    await _assert_log(operator, expected)
+    expected = BEFORE | {viewer.session_id: viewer.acknowledged for viewer in viewers + late}
+    await _assert_log(operator, expected, opened_at_ms)
     await _assert_store(operator, expected)
     again = (await operator.done(*MIGRATE, "--json")).json
     assert again["refused_ms"] is None
@@ -169,18 +206,16 @@ def _report(viewers: list[Viewer], done: dict[str, Any]) -> None:
     )
 
 
-async def _assert_log(operator: Operator, expected: dict[str, int]) -> None:
-    """Every event once, in order, also where a session has moved to another partition."""
+async def _assert_log(operator: Operator, expected: dict[str, int], opened_at_ms: int) -> None:
+    """Every event once, in order, and in its place, also where a session has moved to another."""
     broker = operator.deployment.broker()
     moved = 0
     found: dict[str, set[int]] = defaultdict(set)
     for topic in GROWING:
         records: dict[str, list[tuple[int, int, int, int]]] = defaultdict(list)
         async with reading(broker) as consumer:
-            places = [
-                (await _place(broker.physical(topic.name), number))
-                for number in range(await count_partitions(broker, topic))
-            ]
+            count = await count_partitions(broker, topic)
+            places = [TopicPartition(broker.physical(topic.name), n) for n in range(count)]
             consumer.assign(places)
             ends = await consumer.end_offsets(places)
             for place in places:
@@ -193,17 +228,13 @@ async def _assert_log(operator: Operator, expected: dict[str, int]) -> None:
         for session_id, rows in records.items():
             partitions = {partition for _, partition, _, _ in rows}
             moved += len(partitions) > 1
+            place = partition_of(session_id, WANTED)
+            assert all(at == place for ms, at, _, _ in rows if ms > opened_at_ms), "a stale writer"
             sequences = [sequence for _, _, _, sequence in sorted(rows)]
             assert sequences == sorted(set(sequences)), (topic.name, session_id)
             found[session_id] |= set(sequences)
     assert found == {session_id: set(range(count)) for session_id, count in expected.items()}
     assert moved > VIEWERS / 4, "no session has moved: nothing was tested"
-
-
-async def _place(physical: str, number: int) -> Any:
-    from aiokafka import TopicPartition
-
-    return TopicPartition(physical, number)
 
 
 async def _assert_store(operator: Operator, expected: dict[str, int]) -> None:

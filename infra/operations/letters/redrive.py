@@ -61,9 +61,7 @@ def plan_redrive(letters: Iterable[Letter], now_ms: int) -> list[Planned]:
 def refuse(letter: Letter, now_ms: int) -> str:
     """Why the letter must not go back; empty where it may."""
     topic = BY_NAME.get(letter.source_topic)
-    if topic is None or letter.source_partition < 0:
-        return "it does not say where it came from"
-    if topic not in GROWING and letter.source_partition >= topic.partitions:
+    if topic is None or not _is_place(topic, letter.source_partition):
         return "it does not say where it came from"
     if letter.attempt > REDRIVES_MAX:
         return f"it came back {letter.attempt - 1} times: mend its agent first"
@@ -76,6 +74,10 @@ def refuse(letter: Letter, now_ms: int) -> str:
     if isinstance(value, Request) and value.not_after_ms <= now_ms:
         return "its deadline is past, nobody waits for the answer"
     return ""
+
+
+def _is_place(topic: Topic, partition: int) -> bool:
+    return partition >= 0 and (topic in GROWING or partition < topic.partitions)
 
 
 def is_acted_on(topic: Topic) -> bool:
