@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 from aiokafka import TopicPartition
 
-from infra.operations.growing import GROWING, WRITING_S_MAX
+from infra.operations.growing import WRITING_S_MAX
 from infra.operations.log_access import reading
 from infra.operations.operator import operator_token
 from infra.sandbox import Sandbox, running_sandbox
@@ -25,10 +25,11 @@ from infra.stack import environment_of
 from infra.wiring.parts import GATEWAY_DELIVERY_TIMEOUT_MS
 from schemas import codec
 from schemas.ids import uuid7
+from streams.broker import Broker
 from streams.clock import system_clock
-from streams.partitions import count_partitions
+from streams.partitions import GROWING, count_partitions
 from streams.producer import partition_of
-from streams.topics import PLAYBACK_EVENTS
+from streams.topics import PLAYBACK_EVENTS, Topic
 from tests.integration.broker import runtime_folder
 from tests.integration.commands import Operator, eventually
 from tests.unit.gateway.wire_events import an_event, bearer
@@ -212,20 +213,7 @@ async def _assert_log(operator: Operator, expected: dict[str, int], opened_at_ms
     moved = 0
     found: dict[str, set[int]] = defaultdict(set)
     for topic in GROWING:
-        records: dict[str, list[tuple[int, int, int, int]]] = defaultdict(list)
-        async with reading(broker) as consumer:
-            count = await count_partitions(broker, topic)
-            places = [TopicPartition(broker.physical(topic.name), n) for n in range(count)]
-            consumer.assign(places)
-            ends = await consumer.end_offsets(places)
-            for place in places:
-                while await consumer.position(place) < ends[place]:
-                    for rows in (await consumer.getmany(place, timeout_ms=500)).values():
-                        for row in rows:
-                            sequence = codec.Decoder(topic.value).decode(row.value).sequence
-                            at = (row.timestamp, row.partition, row.offset, sequence)
-                            records[row.key.decode()].append(at)
-        for session_id, rows in records.items():
+        for session_id, rows in (await _records_of(broker, topic)).items():
             partitions = {partition for _, partition, _, _ in rows}
             moved += len(partitions) > 1
             place = partition_of(session_id, WANTED)
@@ -235,6 +223,25 @@ async def _assert_log(operator: Operator, expected: dict[str, int], opened_at_ms
             found[session_id] |= set(sequences)
     assert found == {session_id: set(range(count)) for session_id, count in expected.items()}
     assert moved > VIEWERS / 4, "no session has moved: nothing was tested"
+
+
+async def _records_of(broker: Broker, topic: Topic) -> dict[str, list[tuple[int, int, int, int]]]:
+    """By session: when, partition, offset and sequence number of each record."""
+    records: dict[str, list[tuple[int, int, int, int]]] = defaultdict(list)
+    decoder: codec.Decoder[Any] = codec.Decoder(topic.value)
+    async with reading(broker) as consumer:
+        count = await count_partitions(broker, topic)
+        places = [TopicPartition(broker.physical(topic.name), n) for n in range(count)]
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        for place in places:
+            while await consumer.position(place) < ends[place]:
+                for rows in (await consumer.getmany(place, timeout_ms=500)).values():
+                    for row in rows:
+                        sequence = decoder.decode(row.value).sequence
+                        at = (row.timestamp, row.partition, row.offset, sequence)
+                        records[row.key.decode()].append(at)
+    return records
 
 
 async def _assert_store(operator: Operator, expected: dict[str, int]) -> None:
@@ -247,20 +254,24 @@ async def _assert_store(operator: Operator, expected: dict[str, int]) -> None:
     await eventually(is_stored)
     for table in ("events", "events_raw"):
         rows = await operator.rows(
-            f"SELECT toString(session_id), groupArray(sequence) FROM (SELECT * FROM {table}"  # noqa: S608 - names of ours
-            " ORDER BY kafka_time, kafka_partition, kafka_offset) GROUP BY session_id"
+            "SELECT toString(session_id), groupArray((kafka_time, kafka_partition, kafka_offset,"  # noqa: S608 - names of ours
+            f" sequence)) FROM {table} GROUP BY session_id, topic"
         )
-        stored = {session_id: list(sequences) for session_id, sequences in rows}
-        assert {k: set(v) for k, v in stored.items()} == {
-            session_id: set(range(count)) for session_id, count in expected.items()
+        stored: dict[str, list[int]] = defaultdict(list)
+        for session_id, places in rows:
+            sequences = [place[3] for place in sorted(places)]
+            assert sequences == sorted(sequences), (table, session_id)
+            stored[session_id] += sequences
+        assert {session_id: sorted(numbers) for session_id, numbers in stored.items()} == {
+            session_id: list(range(count)) for session_id, count in expected.items()
         }
-        assert sum(len(v) for v in stored.values()) == total
-    await eventually(lambda: _folds_are(operator, expected))
 
+    async def is_folded() -> bool:
+        rows = await operator.rows("SELECT toString(session_id), event_count FROM sessions")
+        folded: dict[str, int] = {session_id: count for session_id, count in rows}
+        return folded == expected
 
-async def _folds_are(operator: Operator, expected: dict[str, int]) -> bool:
-    rows = await operator.rows("SELECT toString(session_id), event_count FROM sessions")
-    return dict(rows) == expected
+    await eventually(is_folded)
 
 
 @pytest.mark.parametrize(
