@@ -167,8 +167,11 @@ def _print_growth(growth: Growth, dry_run: bool, as_json: bool) -> None:
     )
     click.echo()
     print_rows(
-        ("group", "lag", "lag ms"),
-        ((g.consumer_group, g.consumer_lag, g.consumer_lag_ms) for g in growth.groups),
+        ("group", "lag", "lag ms", "runs"),
+        (
+            (g.consumer_group, g.consumer_lag, g.consumer_lag_ms, "yes" if g.is_running else "no")
+            for g in growth.groups
+        ),
     )
     click.echo()
     if growth.refused_ms is not None:

@@ -73,6 +73,7 @@ class GroupStanding(msgspec.Struct, frozen=True, kw_only=True):
     consumer_lag: int
     """Messages."""
     consumer_lag_ms: int
+    is_running: bool
 
 
 class TopicGrowth(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +120,9 @@ def why_refused(growth: Growth) -> str:
     if any(each.partitions > growth.partitions for each in growth.topics):
         most = max(each.partitions for each in growth.topics)
         return f"it has {most} partitions: Kafka takes none away"
+    away = [each.consumer_group for each in growth.groups if not each.is_running]
+    if away and not growth.is_done:
+        return f"nobody could write until {', '.join(away)} reads to the end, which does not run"
     late = [each for each in growth.groups if each.consumer_lag_ms > LAG_MS_MAX]
     if late and not any(each.is_closed for each in growth.topics):
         says = ", ".join(f"{g.consumer_group} by {g.consumer_lag_ms // 1000} s" for g in late)
@@ -237,12 +241,16 @@ class _Log:
             if lag.topic in {topic.name for topic in GROWING}:
                 age_ms = max(lag.consumer_lag_ms, ages_ms.get(lag.consumer_group, 0))
                 ages_ms[lag.consumer_group] = age_ms
-        return tuple(
+        standings = [
             GroupStanding(
-                consumer_group=group, consumer_lag=left, consumer_lag_ms=ages_ms.get(group, 0)
+                consumer_group=group,
+                consumer_lag=left,
+                consumer_lag_ms=ages_ms.get(group, 0),
+                is_running=await self._is_running(group),
             )
             for group, left in (await self.unread()).items()
-        )
+        ]
+        return tuple(standings)
 
     async def close(self) -> None:
         """Let the broker refuse every batch."""
@@ -285,26 +293,22 @@ class _Log:
         return [TopicPartition(name, n) for name, count in counts.items() for n in range(count)]
 
     async def unread(self) -> dict[str, int]:
-        """How many records each group that reads the topics has not committed.
-
-        A group that never ran is none of them: it will read all partitions side by side anyway.
-        """
+        """How many records each group that reads the topics has not committed."""
         beginnings, ends = await self._beginnings(), await self.ends()
         found: dict[str, int] = {}
         for group in READERS:
             physical = self.broker.physical(group)
             committed = await self.admin.list_consumer_group_offsets(physical)
-            known = {place: meta.offset for place, meta in committed.items() if place in ends}
-            if known or await self._is_alive(physical):
-                found[group] = sum(
-                    max(0, end - max(known.get(place, 0), beginnings[place]))
-                    for place, end in ends.items()
-                )
+            known = {place: meta.offset for place, meta in committed.items()}
+            found[group] = sum(
+                max(0, end - max(known.get(place, 0), beginnings[place]))
+                for place, end in ends.items()
+            )
         return found
 
-    async def _is_alive(self, physical_group: str) -> bool:
-        (answer,) = await self.admin.describe_consumer_groups([physical_group])
-        return any(group[5] for group in answer.groups)  # its members
+    async def _is_running(self, group: str) -> bool:
+        answers = await self.admin.describe_consumer_groups([self.broker.physical(group)])
+        return any(described[5] for answer in answers for described in answer.groups)  # members
 
 
 @asynccontextmanager
