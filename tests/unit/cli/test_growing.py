@@ -8,8 +8,8 @@ import pytest
 from infra.operations.doctor.log import judge_topics
 from infra.operations.growing import (
     READERS,
-    Growth,
     GroupStanding,
+    Growth,
     TopicGrowth,
     why_pinned,
     why_refused,
