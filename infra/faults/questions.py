@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, Final
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.client import Client
 
 from infra.clickhouse.client import open_client, parse_url
@@ -95,10 +96,17 @@ class Questions:
         return sum(ends.values())
 
     async def lags(self) -> dict[str, int]:
-        """By consumer group, what it has not committed; groups without any are left out."""
+        """By consumer group, what it has not committed; groups without any are left out.
+
+        A broker that has come back just now may not answer yet: then nothing is known.
+        """
         found: dict[str, int] = {}
         broker = self._sandbox.deployment.broker()
-        for lag in await read_lags(broker, CONSUMER_GROUPS, system_clock()):
+        try:
+            lags = await read_lags(broker, CONSUMER_GROUPS, system_clock())
+        except KafkaError:
+            return {"unknown": 0}
+        for lag in lags:
             if lag.consumer_lag:
                 found[lag.consumer_group] = found.get(lag.consumer_group, 0) + lag.consumer_lag
         return found
