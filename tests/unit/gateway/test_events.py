@@ -9,12 +9,14 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
+from gateway.config import Limits
 from schemas.accounts import CANARY_PLAN
 from schemas.events import Bandwidth, Seek
 from streams.producer import UnavailableError
 from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS, SESSION_LEASES
 from tests.gateway_fakes import World
 from tests.unit.gateway.deflating import DEFLATE
+from tests.unit.gateway.running import running_gateway
 from tests.unit.gateway.wire_events import an_event, bearer
 
 DAY_MS = 86_400_000
@@ -179,15 +181,18 @@ async def test_bad_bodies_are_problems(
     assert not world.publisher.rows[PLAYBACK_EVENTS.name]
 
 
-async def test_a_chunked_body_without_end_is_413_at_the_limit(
-    world: World, client: aiohttp.ClientSession
-) -> None:
+async def test_a_chunked_body_without_end_is_413_at_the_limit(world: World) -> None:
     async def endless() -> Any:
         while True:
             yield b"x" * 65_536
 
+    # Whoever still sends is heard out until the drain is over.
+    world.config = replace(world.config, limits=Limits(drain_ms=100))
     headers = bearer(world.session_token()) | {"Content-Type": "application/json"}
-    async with client.post("/v1/events", data=endless(), headers=headers) as answer:
+    async with (
+        running_gateway(world) as client,
+        client.post("/v1/events", data=endless(), headers=headers) as answer,
+    ):
         assert answer.status == 413
 
 
