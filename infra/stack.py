@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -66,16 +67,16 @@ def environment_of(settings: Settings) -> dict[str, str]:
         for name, value in values.items()
     }
     ours = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
-    return _with_bytecode(base, settings.home_path / "runtime") | told | ours
+    return with_bytecode(base, settings.home_path / "runtime") | told | ours
 
 
-def _with_bytecode(environment: dict[str, str], runtime: Path) -> dict[str, str]:
+def with_bytecode(environment: Mapping[str, str], runtime: Path) -> dict[str, str]:
     """Who wants no compiled files beside the sources gets them in `runtime`.
 
     Compiling everything anew would cost each process as much as all the rest of its start.
     """
     if not environment.get("PYTHONDONTWRITEBYTECODE"):
-        return environment
+        return dict(environment)
     kept = {n: v for n, v in environment.items() if n != "PYTHONDONTWRITEBYTECODE"}
     return {"PYTHONPYCACHEPREFIX": str(runtime / "bytecode")} | kept
 

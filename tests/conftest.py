@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import sys
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
+from infra.stack import with_bytecode
 from streams.broker import Broker
 from tests.integration import broker as kafka_support
 
 # How long an example takes says more of what else the machine does than of the code.
 settings.register_profile("playhead", deadline=None)
 settings.load_profile("playhead")
+
+
+def pytest_configure() -> None:
+    """Tests and the processes they start find compiled files, whatever the shell wants of them."""
+    environment = with_bytecode(os.environ, kafka_support.runtime_folder())
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.update(environment)
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = environment.get("PYTHONPYCACHEPREFIX", sys.pycache_prefix)
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from infra.deployment import Deployment
+from infra.sandbox import share_runtime
 from infra.settings import PREFIX, load_settings
 from infra.stack import free_port
+from tests.integration.broker import runtime_folder
 
 ROOT: Final = Path(__file__).parents[2]
 READY_TIMEOUT_S: Final = 600
@@ -72,6 +74,7 @@ class RunningStack(msgspec.Struct, frozen=True, kw_only=True):
 @asynccontextmanager
 async def running_stack(home: Path) -> AsyncIterator[RunningStack]:
     """Everything up and the titles playable; all of it is gone at the end."""
+    share_runtime(home, runtime_folder())
     environment = _environment(home)
     settings = load_settings(environment, dotenv=home / "no.env")
     log = home.with_name("run.log")
@@ -102,7 +105,6 @@ def _environment(home: Path) -> dict[str, str]:
         "CLICKHOUSE_PORT": str(ports[2]),
         "CDN_URLS": f"http://127.0.0.1:{ports[3]},http://localhost:{ports[4]}",
         "DEMO": "0",  # its six titles would take minutes
-        "RUNTIME": os.environ.get(f"{PREFIX}RUNTIME", str(ROOT / ".playhead" / "runtime")),
     }
     base = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return base | {PREFIX + name: value for name, value in told.items()}

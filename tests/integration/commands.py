@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,8 +17,7 @@ import aiohttp
 import clickhouse_connect
 
 from infra.content.binaries import find_media_tools
-from infra.deployment import Deployment
-from infra.sandbox import running_sandbox
+from infra.sandbox import Sandbox, running_sandbox
 from infra.stack import environment_of
 from tests.integration.broker import runtime_folder
 from tests.integration.media import make_film
@@ -41,9 +42,10 @@ class Said:
 class Operator:
     """Runs commands against one deployment."""
 
-    def __init__(self, deployment: Deployment) -> None:
-        self.deployment = deployment
-        self._env = environment_of(deployment.settings)
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.deployment = sandbox.deployment
+        self._sandbox = sandbox
+        self._env = environment_of(sandbox.deployment.settings)
 
     async def run(self, *arguments: str) -> Said:
         """`playhead` with these arguments, to its end."""
@@ -67,6 +69,12 @@ class Operator:
         said = await self.run(*arguments)
         assert (said.code, said.err) == (0, ""), (arguments, said)
         return said
+
+    async def end_kindly(self, component: str) -> None:
+        """SIGTERM; returns when the supervisor has it running again."""
+        pid = self._sandbox.pid_of(component)
+        os.kill(pid, signal.SIGTERM)
+        await self._sandbox.wait_ready(not_pid=pid)
 
     async def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What ClickHouse answers to its reader."""
@@ -99,7 +107,7 @@ async def eventually(ask: Callable[[], Awaitable[bool]], timeout_s: float = 60) 
 async def an_operated_deployment(home: Path) -> AsyncIterator[Operator]:
     """Everything running, and one title added by `content add`."""
     async with running_sandbox(home / "home", runtime=runtime_folder()) as sandbox:
-        operator = Operator(sandbox.deployment)
+        operator = Operator(sandbox)
         film = await asyncio.to_thread(
             make_film, find_media_tools(), home / "film.mp4", seconds=20, size="320x240"
         )

@@ -32,7 +32,7 @@ async def test_a_deleted_home_comes_back_from_its_backup(tmp_path: Path) -> None
         make_film, find_media_tools(), tmp_path / "film.mp4", seconds=6, size="320x240"
     )
     async with running_sandbox(home, runtime=runtime_folder()) as sandbox:
-        operator = Operator(sandbox.deployment)
+        operator = Operator(sandbox)
         await operator.done(
             "content", "add", str(film), "--title", "The Tide", "--preset", "ultrafast"
         )
@@ -55,7 +55,7 @@ async def test_a_deleted_home_comes_back_from_its_backup(tmp_path: Path) -> None
     await operator.done("restore", str(backup), *sealing)
     shutil.move(media, home / "content")
     async with running_sandbox(home, runtime=runtime_folder()) as sandbox:
-        operator = Operator(sandbox.deployment)
+        operator = Operator(sandbox)
         shown = (await operator.done("accounts", "show", account_id, "--json")).json
         assert shown["account"]["subscription"]["plan"] == "standard"
         titles = (await operator.done("content", "list", "--json")).json
