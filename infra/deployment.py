@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.delivery.viewer import Cdn
-from infra.clickhouse.launch import writer_password, writer_url
+from infra.clickhouse.writer import writer_password, writer_url
 from infra.settings import Settings, SettingsError
 from infra.supervisor.run_state import is_running, read_state
 from streams.broker import Broker

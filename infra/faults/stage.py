@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from infra.clickhouse.launch import ensure_users, writer_url
+from infra.clickhouse.writer import ensure_users, writer_url
 from infra.faults.amendments import Amendment, Launchers, kafka_listeners
 from infra.faults.proxy import FaultProxy
 from infra.faults.schedule import Place

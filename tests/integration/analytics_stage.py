@@ -19,8 +19,8 @@ from agents.analytics.sink import Sink, SinkLimits
 from agents.analytics.store import Store, parse_store_url
 from agents.shell import ShellPorts
 from infra.clickhouse.client import open_client, parse_url
-from infra.clickhouse.launch import writer_url
 from infra.clickhouse.migrate import migrate_up
+from infra.clickhouse.writer import writer_url
 from schemas import codec
 from schemas.events import Event
 from schemas.ids import uuid7

@@ -11,8 +11,9 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
-from infra.clickhouse.launch import WRITER, plan_launch, wait_announced, wait_ready, writer_password
+from infra.clickhouse.launch import plan_launch, wait_announced, wait_ready
 from infra.clickhouse.limits import Limits
+from infra.clickhouse.writer import WRITER, writer_password
 
 STOP_SECONDS_MAX = 5.0
 

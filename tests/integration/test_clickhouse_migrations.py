@@ -13,9 +13,9 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from infra.clickhouse.client import open_client, parse_url
-from infra.clickhouse.launch import writer_url
 from infra.clickhouse.migrate import migrate_down, migrate_up, plan_down, plan_up, status
 from infra.clickhouse.migration_files import Migration, MigrationError, load_migrations
+from infra.clickhouse.writer import writer_url
 from tests.integration.engine import RunningClickHouse, running_clickhouse
 
 

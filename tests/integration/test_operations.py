@@ -6,7 +6,6 @@ import asyncio
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,38 +24,33 @@ from streams.clock import system_clock
 from streams.dead_letters import publish_dead_letter
 from streams.producer import Publisher
 from streams.topics import BY_NAME, PLAYBACK_EVENTS, Topic
-from tests.integration.commands import Operator, an_operated_deployment, eventually
+from tests.integration.commands import Operator, eventually
 from tests.unit.cli.letters import Raw
 
 TOPIC = PLAYBACK_EVENTS.name
 SESSIONS, EVENTS_EACH, MISSING_EACH = 200, 100, 40
 AT = datetime.now(UTC)
+OURS, LATE = "operations", "operations-late"
 
 
-@pytest.fixture(scope="module")
-async def operator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Operator]:
-    async with an_operated_deployment(tmp_path_factory.mktemp("operations")) as running:
-        yield running
-
-
-def a_heartbeat(session_id: str, sequence: int) -> Heartbeat:
+def a_heartbeat(session_id: str, sequence: int, source: str = OURS) -> Heartbeat:
     now_ms = system_clock()
     return Heartbeat(
         session_id=session_id,
         id=str(uuid7(now_ms, secrets.token_bytes(10))),
-        source="operator",
+        source=source,
         sequence=sequence,
         at=AT,
         stamp=Stamp(received_at_ms=now_ms, via="ingest"),
     )
 
 
-async def publish(operator: Operator, sessions: list[str], each: int) -> None:
+async def publish(operator: Operator, sessions: list[str], each: int, source: str = OURS) -> None:
     publisher = Publisher(operator.deployment.broker(), client_id="test")
     await publisher.start()
     try:
         for session in sessions:
-            events = [a_heartbeat(session, number) for number in range(each)]
+            events = [a_heartbeat(session, number, source) for number in range(each)]
             rows = [(session, codec.encode(event)) for event in events]
             await publisher.publish_many(PLAYBACK_EVENTS, rows)
     finally:
@@ -67,7 +61,7 @@ def new_sessions(count: int) -> list[str]:
     return [str(uuid7(system_clock(), secrets.token_bytes(10))) for _ in range(count)]
 
 
-async def count(operator: Operator, where: str = "source = 'operator'") -> int:
+async def count(operator: Operator, where: str = f"source = '{OURS}'") -> int:
     ((number,),) = await operator.rows(f"SELECT count() FROM events WHERE {where}")  # noqa: S608 - ours
     assert isinstance(number, int)
     return number
@@ -94,7 +88,7 @@ async def stored(operator: Operator) -> int:
 async def test_a_replay_goes_on_after_kill_9_and_counts_each_added_row_once(
     operator: Operator, stored: int
 ) -> None:
-    gone = f"DELETE FROM events_raw WHERE sequence < {MISSING_EACH}"  # noqa: S608 - a number
+    gone = f"DELETE FROM events_raw WHERE source = '{OURS}' AND sequence < {MISSING_EACH}"  # noqa: S608 - ours
     await execute(operator, gone)
     missing = SESSIONS * MISSING_EACH
     assert await count(operator) == stored - missing
@@ -152,7 +146,8 @@ async def test_a_period_is_built_anew_and_swapped_while_events_come(
     operator: Operator, stored: int
 ) -> None:
     """Wrong rows are replaced by what the log says; nothing that came meanwhile is lost."""
-    await execute(operator, "ALTER TABLE events_raw UPDATE player = 'wrong' WHERE sequence = 7")
+    wrong = f"source = '{OURS}' AND sequence = 7"
+    await execute(operator, f"ALTER TABLE events_raw UPDATE player = 'wrong' WHERE {wrong}")
 
     async def is_wrong() -> bool:
         return await count(operator, "player = 'wrong'") == SESSIONS
@@ -171,9 +166,10 @@ async def test_a_period_is_built_anew_and_swapped_while_events_come(
     assert await count(operator, "player = 'wrong'") == 0
 
     async def is_all_there() -> bool:
-        return await count(operator) == stored + len(late)
+        return await count(operator, f"source = '{LATE}'") == len(late)
 
     await eventually(is_all_there)
+    assert await count(operator) == stored
     databases = await operator.rows(
         "SELECT count() FROM system.databases WHERE name LIKE '%replay%'"
     )
@@ -182,7 +178,7 @@ async def test_a_period_is_built_anew_and_swapped_while_events_come(
 
 async def _trickle(operator: Operator, sessions: list[str]) -> None:
     for session in sessions:
-        await publish(operator, [session], 1)
+        await publish(operator, [session], 1, LATE)
         await asyncio.sleep(0.05)
 
 

@@ -10,8 +10,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from infra.sandbox import Sandbox, running_sandbox
-from tests.integration.broker import runtime_folder
+from infra.sandbox import Sandbox
 from tests.restarts.film import Film, list_film
 from tests.restarts.machine import is_starved
 from tests.restarts.reconciliation import (
@@ -19,11 +18,12 @@ from tests.restarts.reconciliation import (
     assert_session_is_folded,
     assert_stored_exactly_once,
 )
+from tests.restarts.restartable import Restartable
 from tests.restarts.viewer import Viewer
 from tests.restarts.viewing import DEVICE_ID, Viewing, done, open_viewing
 
 pytestmark = pytest.mark.timeout(600)
-BEFORE_S, AFTER_S = 1.0, 1.0
+AFTER_S = 1.0
 RECOVERY_S_MAX = 60.0
 BACK_TIMEOUT_S = 240.0
 BY_GATEWAY = frozenset({"manifest", "steering", "bitrate"})
@@ -65,11 +65,8 @@ AT_ONCE = Kill(
 
 
 @pytest.fixture(scope="module")
-async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
-    """Everything, once for all tests."""
-    home = tmp_path_factory.mktemp("restarts") / "home"
-    async with running_sandbox(home, runtime=runtime_folder()) as running:
-        yield running
+def sandbox(deployment: Restartable) -> Sandbox:
+    return deployment.sandbox
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +98,6 @@ async def test_playback_survives_the_death_of(
     viewer: Viewer,
     record_property: Callable[[str, object], None],
 ) -> None:
-    await asyncio.sleep(BEFORE_S)
     killed_at_s = time.monotonic()
     for pid in [sandbox.kill(name) for name in kill.components]:
         await sandbox.wait_ready(BACK_TIMEOUT_S, not_pid=pid)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
 
 import aiohttp
 import msgspec
@@ -13,7 +12,7 @@ import pytest
 
 from infra.bench.processes import cpu_s, resident_bytes
 from infra.keys.folder import KeyFolder
-from infra.sandbox import Sandbox, running_sandbox
+from infra.sandbox import Sandbox
 from infra.supervisor.child import find_marked
 from infra.supervisor.run_state import read_state
 from schemas import codec
@@ -21,11 +20,11 @@ from schemas.accounts import Account, Profile, Subscription
 from streams.clock import system_clock
 from streams.producer import Publisher
 from streams.topics import ACCOUNTS
-from tests.integration.broker import runtime_folder
 from tests.restarts.client_ledger import ClientLedger
 from tests.restarts.film import list_film
 from tests.restarts.machine import ForeignLoad
 from tests.restarts.reconciliation import assert_session_is_folded, assert_stored_exactly_once
+from tests.restarts.restartable import Restartable
 from tests.restarts.viewer import Viewer
 from tests.restarts.viewing import Viewing, done, open_session, open_viewing, sign_in
 
@@ -55,32 +54,30 @@ class Restarted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @pytest.fixture(scope="module")
-async def restarted(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Restarted]:
-    """Once for all tests: both starts take a while."""
-    home = tmp_path_factory.mktemp("stop") / "home"
-    async with running_sandbox(home, runtime=runtime_folder()) as sandbox:
-        viewing, ledger = await _watch_a_little(sandbox)
-        state = read_state(home)
-        assert state is not None
-        asked_at_s = time.monotonic()
-        await sandbox.stop()
-        stop_s = time.monotonic() - asked_at_s
-        left = tuple(find_marked(state.run_id))
+async def restarted(deployment: Restartable) -> Restarted:
+    """Once for all tests: a start takes a while."""
+    viewing, ledger = await _watch_a_little(deployment.sandbox)
+    state = read_state(deployment.home)
+    assert state is not None
+    asked_at_s = time.monotonic()
+    await deployment.sandbox.stop()
+    stop_s = time.monotonic() - asked_at_s
+    left = tuple(find_marked(state.run_id))
+    await deployment.end()
     started_at_s, foreign = time.monotonic(), ForeignLoad()
-    async with running_sandbox(home, runtime=runtime_folder()) as sandbox:
-        start_s = time.monotonic() - started_at_s
-        ours_s = sum(cpu_s(pid) for pid in sandbox.pids())
-        was_calm = foreign.is_small(ours_s)
-        yield Restarted(
-            sandbox=sandbox,
-            viewing=viewing,
-            ledger=ledger,
-            stop_s=stop_s,
-            left=left,
-            start_s=start_s,
-            ours_s=ours_s,
-            was_calm=was_calm,
-        )
+    await deployment.start()
+    start_s = time.monotonic() - started_at_s
+    ours_s = sum(cpu_s(pid) for pid in deployment.sandbox.pids())
+    return Restarted(
+        sandbox=deployment.sandbox,
+        viewing=viewing,
+        ledger=ledger,
+        stop_s=stop_s,
+        left=left,
+        start_s=start_s,
+        ours_s=ours_s,
+        was_calm=foreign.is_small(ours_s),
+    )
 
 
 async def _watch_a_little(sandbox: Sandbox) -> tuple[Viewing, ClientLedger]:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from infra.clickhouse.client import open_client, parse_url
-from infra.clickhouse.launch import without_password
 from infra.clickhouse.migrate import MigrationStatus, status
+from infra.clickhouse.writer import without_password
 from infra.deployment import Deployment
 from infra.operations.doctor.finding import Finding, bad, good
 

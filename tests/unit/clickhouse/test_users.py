@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from infra.clickhouse.client import parse_url
-from infra.clickhouse.launch import (
+from infra.clickhouse.users import Credentials, authenticate, load_users
+from infra.clickhouse.writer import (
     ensure_users,
     users_file,
     without_password,
     writer_password,
     writer_url,
 )
-from infra.clickhouse.users import Credentials, authenticate, load_users
 
 
 def test_the_password_is_made_once_and_kept(tmp_path: Path) -> None:
