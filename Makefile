@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+# Test processes side by side; 0 runs all in one, as a debugger wants it.
+WORKERS ?= 2
 
 BIN := $(VENV)/bin
 # A Python that was named, here or in the environment, replaces an environment of another one.
@@ -12,9 +14,10 @@ SETUP := $(PYTHON) -m infra.setup.environment --venv $(VENV) $(CHOSEN)
 
 RUN_LOCKS ?= runtime content
 TEST_LOCKS ?= $(RUN_LOCKS) test
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test lint unit bench faults faults-long test-faults status doctor simulate lock clean
+.PHONY: help setup setup-test run test lint unit bench faults faults-long test-faults test-long status doctor simulate lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +34,7 @@ run: setup ## Start everything in the foreground; Ctrl-C stops it. ARGS="--only 
 test: setup-test ## Check style, types and imports, then run every test. ARGS="-k license"
 	@status=0; \
 	$(MAKE) --no-print-directory checks || status=1; \
-	$(BIN)/python -m pytest $(ARGS) || status=1; \
+	$(PYTEST) $(ARGS) || status=1; \
 	exit $$status
 
 lint: setup-test checks ## Check style, types and imports alone
@@ -46,7 +49,7 @@ checks:
 	exit $$status
 
 unit: setup-test ## Run the fast tests alone
-	@$(BIN)/python -m pytest tests/unit $(ARGS)
+	@$(PYTEST) tests/unit $(ARGS)
 
 bench: setup-test ## Measure this machine: gateway, licenses, sink, time to queryable
 	@$(BIN)/playhead bench $(ARGS)
@@ -56,6 +59,9 @@ faults: setup ## Prove it: 72 faults under load, then the clients' ledger agains
 
 faults-long: setup ## The same with 3,000,000 events and 540 faults: two hours and more
 	@$(BIN)/playhead faults --faults 540 --events 3000000 $(ARGS)
+
+test-long: setup-test ## Test at full size what make test tests at a smaller one
+	@$(PYTEST) -m long $(ARGS)
 
 test-faults: setup-test ## Test that proof: broken builds must be caught (minutes, so not in make test)
 	@$(BIN)/python -m pytest -m harness tests/faults $(ARGS)

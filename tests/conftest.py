@@ -28,6 +28,19 @@ def pytest_configure() -> None:
     sys.pycache_prefix = environment.get("PYTHONPYCACHEPREFIX", sys.pycache_prefix)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares something that is slow to start goes to one of the processes: see CONTRIBUTING.
+
+    All browser tests do: two players at once would starve each other.
+    """
+    for item in items:
+        if item.get_closest_marker("browser") is not None:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+        elif item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kafka_support.Broker]:
     """One real broker for the whole run; tests that kill brokers start their own."""

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from infra.kafka.errors import KafkaSetupError
-from infra.kafka.launch import KafkaLaunch, prepare
+from infra.kafka.launch import KafkaLaunch, has_aot_cache, prepare
 from infra.kafka.readiness import wait_ready
 from infra.supervisor.child import signal_group, start_child
 
@@ -23,14 +23,14 @@ async def train(runtime: Path, *, niceness: int = 19) -> bool:
     priority, and 70 MB below `runtime`. When cancelled it leaves no process.
     Raises KafkaSetupError when Java made none, TimeoutError when the broker never came.
     """
+    if await asyncio.to_thread(has_aot_cache, runtime):
+        return False
     with tempfile.TemporaryDirectory(prefix="kafka-aot-", dir=runtime) as scratch:
         made = Path(scratch) / "made.aot"
         record = (f"-XX:AOTCacheOutput={made}",)
         launch = await asyncio.to_thread(
             prepare, Path(scratch), 0, False, runtime=runtime, options=record
         )
-        if launch.aot_cache.is_file():
-            return False
         await _run_once(launch, niceness)
         _replace(made, launch.aot_cache)
     return True
@@ -55,5 +55,5 @@ def _replace(made: Path, cache: Path) -> None:
     if not made.is_file():
         raise KafkaSetupError("Java ended without leaving an ahead-of-time cache")
     for outdated in cache.parent.glob("kafka-*.aot"):
-        outdated.unlink()
+        outdated.unlink(missing_ok=True)  # another run may make one, too
     made.rename(cache)

@@ -77,22 +77,30 @@ def prepare(
         "-cp",
         class_path,
     )
-    aot_cache = runtime / f"kafka-{_digest(class_path)}.aot"
-    if aot_cache.is_file():
-        # Stubs that this processor compiles differently are reported and harmless.
-        options = (*options, f"-XX:AOTCache={aot_cache}", "-Xlog:aot*=error")
+    aot_cache = _aot_cache(runtime, class_path)
+    # Stubs that this processor compiles differently are reported and harmless.
+    cached = (f"-XX:AOTCache={aot_cache}", "-Xlog:aot*=error") if aot_cache.is_file() else ()
     if not (folder / "data").is_dir():
-        _format(folder, java)
+        _format(folder, (java[0], *cached, *java[1:]))
     properties = folder / "server.properties"
     properties.write_text(broker_properties(folder / "data"), encoding="utf-8")
     overrides = start_overrides(port=port, controller_port=controller_port, fsync=fsync)
     return KafkaLaunch(
-        argv=(java[0], *options, *java[1:], "kafka.Kafka", str(properties), *overrides),
+        argv=(java[0], *options, *cached, *java[1:], "kafka.Kafka", str(properties), *overrides),
         env=_environment(),
         aot_cache=aot_cache,
         port=port,
         controller_port=controller_port,
     )
+
+
+def has_aot_cache(runtime: Path) -> bool:
+    """Whether Java's ahead-of-time cache is made for the jars, Java and options of now.
+
+    Raises KafkaSetupError when the jars cannot be had.
+    """
+    runtime = runtime.resolve()
+    return _aot_cache(runtime, provide_jars(runtime, JAVA_HOME)).is_file()
 
 
 def free_port() -> int:
@@ -126,11 +134,11 @@ def _format(folder: Path, java: tuple[str, ...]) -> None:
     fresh.rename(folder / "data")
 
 
-def _digest(class_path: str) -> str:
+def _aot_cache(runtime: Path, class_path: str) -> Path:
     """Java takes an ahead-of-time cache only with the Java, options and class path it knows."""
     release = (JAVA_HOME / "release").read_text(encoding="utf-8")
     facts = "\n".join((release, *JAVA_OPTIONS, class_path))
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+    return runtime / f"kafka-{hashlib.sha256(facts.encode()).hexdigest()[:16]}.aot"
 
 
 def _environment() -> dict[str, str]:

@@ -15,7 +15,7 @@ from tests.e2e.stack import RunningStack
 T = TypeVar("T")
 
 PATIENCE_S = 60
-LOOK_S = 0.2
+LOOK_S = 0.4
 
 
 async def until(ask: Callable[[], Awaitable[T]], what: str, patience_s: float = PATIENCE_S) -> T:

@@ -88,7 +88,7 @@ async def test_a_sink_killed_again_and_again_loses_and_doubles_nothing(
     producing = asyncio.create_task(produce())
     kills = 0
     while not producing.done() or kills < 5:
-        await asyncio.sleep(random.uniform(2.5, 5))
+        await asyncio.sleep(random.uniform(1.5, 3.5))
         await sink.kill()
         kills += 1
         await sink.start()

@@ -106,14 +106,18 @@ def test_a_jar_that_was_changed_is_refused(tmp_path: Path) -> None:
         prepare(tmp_path, 0, False, runtime=tmp_path)
 
 
-async def test_the_ahead_of_time_cache_is_made_once_and_used(tmp_path: Path) -> None:
-    runtime = tmp_path / "runtime"
-    shutil.copytree(runtime_folder() / "java", runtime / "java", copy_function=os.link)
-    assert await train(runtime, niceness=0)
-    assert not await train(runtime)
-    launch = prepare(tmp_path, 0, False, runtime=runtime)
+@pytest.mark.parametrize("runtime", ["ours", pytest.param("new", marks=pytest.mark.long)])
+async def test_the_ahead_of_time_cache_is_made_once_and_used(runtime: str, tmp_path: Path) -> None:
+    """Ours may have it from an earlier run; making it takes half a minute of a core."""
+    folder = runtime_folder()
+    if runtime == "new":
+        folder = tmp_path / "runtime"
+        shutil.copytree(runtime_folder() / "java", folder / "java", copy_function=os.link)
+    assert await train(folder, niceness=0) or runtime == "ours"
+    assert not await train(folder)
+    launch = prepare(tmp_path, 0, False, runtime=folder)
     assert f"-XX:AOTCache={launch.aot_cache}" in launch.argv
-    assert [path.name for path in runtime.glob("kafka-aot-*")] == []
+    assert runtime == "ours" or list(folder.glob("kafka-aot-*")) == []
     own_broker = Broker(launch, tmp_path / "output.log")
     try:
         await own_broker.start()
