@@ -57,7 +57,7 @@ async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[San
 
 @pytest.fixture(scope="module")
 def operator(sandbox: Sandbox) -> Operator:
-    return Operator(sandbox.deployment)
+    return Operator(sandbox)
 
 
 async def test_an_agent_that_stands_still_keeps_everything_as_it_was(
