@@ -15,11 +15,21 @@ KEY_ID_BYTES = 16
 
 def uuid7(at_ms: int, randomness: bytes) -> UUID:
     """A version 7 UUID (RFC 9562, section 5.7) from Unix milliseconds and 10 random bytes."""
+    return UUID(bytes=_uuid7_bytes(at_ms, randomness))
+
+
+def uuid7_text(at_ms: int, randomness: bytes) -> str:
+    """`str(uuid7(…))` in a quarter of the time: once per event."""
+    text = _uuid7_bytes(at_ms, randomness).hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _uuid7_bytes(at_ms: int, randomness: bytes) -> bytes:
     assert len(randomness) == 10
     value = bytearray((at_ms & ((1 << 48) - 1)).to_bytes(6, "big") + randomness)
     value[6] = 0x70 | (value[6] & 0x0F)
     value[8] = 0x80 | (value[8] & 0x3F)
-    return UUID(bytes=bytes(value))
+    return bytes(value)
 
 
 def uuid7_at_ms(value: UUID) -> int:

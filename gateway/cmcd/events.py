@@ -34,7 +34,7 @@ from schemas.events import (
     Seek,
     Stopped,
 )
-from schemas.ids import uuid7
+from schemas.ids import uuid7_text
 
 # Sequences stay below 2^53, so times below the year 2109.
 SEQUENCES_PER_MS = 2**11
@@ -136,7 +136,7 @@ def _head(report: CmcdReport, source: CmcdSource, at_ms: int) -> _Head:
         "session_id": source.session_id,
         "source": name,
         "sequence": sequence,
-        "id": str(uuid7(at_ms, blake2b(identity, digest_size=10).digest())),
+        "id": uuid7_text(at_ms, blake2b(identity, digest_size=10).digest()),
         "at": datetime.fromtimestamp(at_ms / 1000, UTC),
         "playhead_ms": report.playhead_ms,
         "cdn": _name_cdn(report, source.cdns),

@@ -7,6 +7,7 @@ The pattern is possessive throughout: hostile input costs linear time.
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from gateway.cmcd.report import CmcdReport
@@ -32,10 +33,17 @@ TTFB_MS_MAX = 600_000
 
 HEADERS = ("CMCD-Object", "CMCD-Request", "CMCD-Session", "CMCD-Status")
 
+REMEMBERED_PARTS_MAX = 16_384
+REMEMBERED_CHARS_MAX = 64
+
+_Members = tuple[tuple[str, Any], ...]
+
 _MEMBER = re.compile(
     r"([a-z*][a-z0-9_.*-]*+)"
     r'(?:=("(?:[^"\\]++|\\.)*+"|\((?:[^"()]++|"(?:[^"\\]++|\\.)*+")*+\)|[^,; \t"(]*+)[^,]*+)?'
 )
+
+_CLOSED_LIST = re.compile(r'[^"(]*+\((?:[^"()]++|"[^"]*+")*+\)[^"(]*+')
 
 _READERS: dict[str, tuple[str, Reader]] = {
     "bg": ("is_background", read_boolean),
@@ -108,16 +116,44 @@ def parse_request(query: str | None, headers: Mapping[str, str]) -> CmcdReport |
 
 def _read_fields(text: str) -> dict[str, Any]:
     """The report's fields, and by their CMCD keys, still raw, the values by media type."""
+    text = text[:LINE_CHARS_MAX]
     fields: dict[str, Any] = {}
-    for key, raw in _MEMBER.findall(text[:LINE_CHARS_MAX]):
+    if "\\" in text:  # it may hide the end of a string
+        return dict(_read_members(text))
+    for part in text.split(","):
+        members = (_remembered if len(part) <= REMEMBERED_CHARS_MAX else _read_part)(part)
+        if members is None:
+            return dict(_read_members(text))
+        fields.update(members)
+    return fields
+
+
+def _read_members(text: str) -> _Members:
+    """Every known member with a value of its type."""
+    members: list[tuple[str, Any]] = []
+    for key, raw in _MEMBER.findall(text):
         known = _READERS.get(key)
         if known is not None:
             value = known[1](raw)
             if value is not None:
-                fields[known[0]] = value
+                members.append((known[0], value))
         elif key in _TYPED:
-            fields[key] = raw
-    return fields
+            members.append((key, raw))
+    return tuple(members)
+
+
+def _read_part(part: str) -> _Members | None:
+    """What stands between two commas; None where one of them may be inside a string or a list."""
+    if '"' in part:
+        if part.count('"') % 2 or ("(" in part and not _CLOSED_LIST.fullmatch(part)):
+            return None
+    elif part.count("(") != part.count(")"):
+        return None
+    return _read_members(part)
+
+
+_remembered = lru_cache(maxsize=REMEMBERED_PARTS_MAX)(_read_part)
+"""Most of a line (ids, content, formats, states, rates) was said in the line before."""
 
 
 def _build(fields: dict[str, Any]) -> CmcdReport | None:

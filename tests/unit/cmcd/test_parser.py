@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cmcd.parser import LINES_MAX, parse_event_body, parse_line, parse_request
+from gateway.cmcd.parser import (
+    LINES_MAX,
+    _read_fields,
+    _read_members,
+    _read_part,
+    parse_event_body,
+    parse_line,
+    parse_request,
+)
 from gateway.cmcd.report import CmcdReport
 from tests.unit.cmcd.captured import PLAYERS, event_body, event_lines, header_sets, query_sets
 
@@ -181,6 +189,40 @@ def test_undecodable_header_bytes_never_reach_the_json() -> None:
     report = parse_request(None, {"CMCD-Session": 'cid="caf\udce9"'})
     assert report is not None
     assert report.content_id == "caf?"
+
+
+MEMBERS = st.sampled_from(
+    [
+        "br=(2595;v 104;a)",
+        'cid="a,b"',
+        'nor=("12.m4s")',
+        'nor=("a)",br=7)',
+        'ec=("x\\"y" 5)',
+        "ec=(1,2)",
+        "bs",
+        "sta=p;q",
+        " br = 5 ",
+        "Xbr=5",
+        "url=",
+        'sid="s',
+        "ts=1795332547077",
+    ]
+)
+
+
+@given(
+    st.text(alphabet='abr=v2,;"()\\ ?1.-X', max_size=80)
+    | st.lists(MEMBERS | st.text(alphabet='br=,;"()\\ 1', max_size=6), max_size=8).map(",".join)
+)
+def test_a_line_read_part_by_part_says_what_it_says_as_a_whole(line: str) -> None:
+    assert _read_fields(line) == dict(_read_members(line))
+
+
+@pytest.mark.parametrize("player", PLAYERS)
+def test_captured_lines_say_the_same_part_by_part(player: str) -> None:
+    for line in event_lines(player):
+        assert _read_fields(line) == dict(_read_members(line))
+        assert all(_read_part(part) is not None for part in line.split(",")), "the fast way"
 
 
 @given(st.text(max_size=400))
