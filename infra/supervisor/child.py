@@ -33,6 +33,19 @@ def start_child(
     )
 
 
+def in_new_child(nice: int) -> Callable[[], None]:
+    """What a new child calls first: it yields the processor by `nice` and dies with its parent."""
+    bind = die_with_parent()
+
+    def prepare() -> None:
+        if bind is not None:
+            bind()
+        if nice:
+            os.nice(nice)
+
+    return prepare
+
+
 def die_with_parent() -> Callable[[], None] | None:
     """What a new child must call first to be killed with its parent; None where unsupported."""
     if sys.platform != "linux":

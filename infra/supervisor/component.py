@@ -16,6 +16,7 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
     `after` names the components that must have been ready once before this one starts.
     `ready` is asked again and again until it answers true; it must not raise but OSError.
     `then` runs in the supervisor after the first time it is ready, before its dependents start.
+    `nice` is added to the priority number: the higher, the less of a busy machine it gets.
     `once` marks work that ends by itself: it is ready when it has ended with 0, and not run again.
     Stages stop from the highest to the lowest, each one's components together.
     """
@@ -31,6 +32,7 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
     grace_s: float = 3.0
     ready_timeout_s: float = 180.0
     once: bool = False
+    nice: int = 0
 
 
 def check_table(components: Sequence[Component]) -> None:

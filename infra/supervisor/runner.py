@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 
 import msgspec
 
-from infra.supervisor.child import RUN_ID_VARIABLE, die_with_parent, signal_group
+from infra.supervisor.child import RUN_ID_VARIABLE, in_new_child, signal_group
 from infra.supervisor.component import Component
 from infra.supervisor.errors import ComponentFailedError
 from infra.supervisor.logs import ComponentLog
@@ -121,7 +121,7 @@ class Runner:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             process_group=0,
-            preexec_fn=die_with_parent(),
+            preexec_fn=in_new_child(self.component.nice),
         )
 
     async def _observe(self, ending: asyncio.Task[int]) -> str:

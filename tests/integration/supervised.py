@@ -27,7 +27,12 @@ def table(home: Path, scenario: str) -> Sequence[Component]:
     """The components of a scenario; each tells its order by what it appends to HOME/order."""
 
     def a_component(
-        name: str, code: str = SLEEP, *, after: tuple[str, ...] = (), stage: int = 0
+        name: str,
+        code: str = SLEEP,
+        *,
+        after: tuple[str, ...] = (),
+        stage: int = 0,
+        nice: int = 0,
     ) -> Component:
         here = home / f"{name}.here"
 
@@ -48,13 +53,14 @@ def table(home: Path, scenario: str) -> Sequence[Component]:
             stage=stage,
             grace_s=0.5,
             once=code == "pass",
+            nice=nice,
         )
 
     match scenario:
         case "whole":
             return (
                 a_component("gateway", after=("license",), stage=2),
-                a_component("license", after=("kafka", "topics"), stage=1),
+                a_component("license", after=("kafka", "topics"), stage=1, nice=3),
                 a_component("topics", "pass", after=("kafka",)),
                 a_component("kafka"),
             )

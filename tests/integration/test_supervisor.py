@@ -114,6 +114,8 @@ async def test_a_killed_component_comes_back_and_its_death_is_told(tmp_path: Pat
         assert back is not None
         assert back.restart_count == 1
         assert back.pid not in {0, killed.pid}
+        own_nice = os.getpriority(os.PRIO_PROCESS, process.pid)
+        assert os.getpriority(os.PRIO_PROCESS, back.pid) == own_nice + 3, "it yields as before"
         process.send_signal(signal.SIGINT)
         output, _ = await asyncio.wait_for(process.communicate(), TIMEOUT_S)
     assert b"killed by SIGKILL; starting again" in output
