@@ -44,7 +44,7 @@ async def measure_licenses(sandbox: Sandbox, rate_per_s: float, seconds: float) 
     """Licenses of one session, every combination of its keys in turn."""
     keys = await list_title(sandbox)
     async with aiohttp.ClientSession() as http:
-        license_url = await _open_session(sandbox, http)
+        license_url = await open_session(sandbox, http)
         bodies = itertools.cycle(license_bodies(keys))
         failures: list[int] = []
 
@@ -97,7 +97,7 @@ def license_bodies(keys: tuple[TierKey, ...]) -> list[bytes]:
     return [msgspec.json.encode({"kids": list(c), "type": "temporary"}) for c in choices]
 
 
-async def _open_session(sandbox: Sandbox, http: aiohttp.ClientSession) -> str:
+async def open_session(sandbox: Sandbox, http: aiohttp.ClientSession) -> str:
     """The license URL of a new session of the demo viewer."""
     root = sandbox.deployment.gateway_url()
     credentials = await ensure_demo_account(sandbox.deployment)

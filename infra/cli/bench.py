@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import msgspec
 from infra.bench.consumer import measure_consumer
 from infra.bench.gateway import measure_gateway
 from infra.bench.licenses import measure_licenses
+from infra.bench.overload import measure_overload, split_cores
 from infra.bench.processes import machine_class, resident_bytes
 from infra.bench.queryable import measure_queryable
 from infra.bench.sink import measure_sink
@@ -24,19 +26,70 @@ from infra.sandbox import Sandbox, running_sandbox
 from infra.settings import load_settings
 
 PARTS = ("gateway", "licenses", "sink", "queryable", "consumer")
+OVERLOAD = "overload"
+OVERLOAD_S = 300.0
 
 
 @click.command("bench")
+@click.argument("what", type=click.Choice([OVERLOAD]), required=False)
 @click.option("--only", type=click.Choice(PARTS), multiple=True, help="Measure only this.")
-@click.option("--seconds", default=5.0, show_default=True, help="Length of each load.")
+@click.option("--seconds", type=float, help="Length of each load: 5; 300 of the overload.")
+@click.option(
+    "--events-per-post",
+    type=click.Choice(["1", "10", "100"]),
+    default="100",
+    show_default=True,
+    help="Of the overload.",
+)
+@click.option(
+    "--licenses-per-s", default=20.0, show_default=True, help="Asked during the overload."
+)
 @json_option
-def command(only: tuple[str, ...], seconds: float, as_json: bool) -> None:
+def command(
+    what: str | None,
+    only: tuple[str, ...],
+    seconds: float | None,
+    events_per_post: str,
+    licenses_per_s: float,
+    as_json: bool,
+) -> None:
     """Measure this machine in a deployment of its own, each figure beside its floor.
 
+    `overload` offers ten times of what the machine takes in events, for five minutes: the
+    generators have one core, the deployment has the others.
+
+    \b
     Example: playhead bench --only gateway --seconds 10
+             playhead bench overload --seconds 60 --json
     """
     runtime = Deployment(settings=load_settings()).home / "runtime"
-    asyncio.run(_measure(only or PARTS, seconds, runtime, as_json))
+    if what == OVERLOAD:
+        length_s = seconds or OVERLOAD_S
+        asyncio.run(_overload(length_s, int(events_per_post), licenses_per_s, runtime, as_json))
+    else:
+        asyncio.run(_measure(only or PARTS, seconds or 5.0, runtime, as_json))
+
+
+async def _overload(
+    seconds: float, events_per_post: int, licenses_per_s: float, runtime: Path, as_json: bool
+) -> None:
+    cores = split_cores()
+    os.sched_setaffinity(0, cores.deployment)  # for whatever is started from now on
+    with tempfile.TemporaryDirectory(prefix="playhead-bench-") as home:
+        async with running_sandbox(Path(home), runtime=runtime) as sandbox:
+            figure = await measure_overload(
+                sandbox,
+                cores,
+                seconds=seconds,
+                events_per_post=events_per_post,
+                licenses_per_s=licenses_per_s,
+            )
+    if as_json:
+        _print(OVERLOAD, [figure], as_json=True)
+    else:
+        rows = [(name, _rounded(getattr(figure, name))) for name in figure.__struct_fields__]
+        click.echo(f"{machine_class()}, of which the generators have one")
+        print_rows(("figure", "value"), rows)
 
 
 async def _measure(parts: Sequence[str], seconds: float, runtime: Path, as_json: bool) -> None:
