@@ -35,7 +35,12 @@ def build_app(ports: GatewayPorts) -> web.Application:
 def _watch(gateway: Gateway) -> None:
     metrics, publisher = gateway.metrics, gateway.ports.publisher
     metrics.watch(
-        "playhead_held_bytes", "Bodies of open requests.", lambda: gateway.budget.held_bytes
+        "playhead_held_bytes", "Bodies of open requests.", lambda: gateway.memory.held_bytes
+    )
+    metrics.watch(
+        "playhead_events_work_bytes",
+        "Bodies of events that are here and not answered.",
+        lambda: gateway.work.held_bytes,
     )
     metrics.watch(
         "playhead_unacknowledged_bytes",

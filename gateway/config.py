@@ -15,6 +15,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     memory_bytes_max: int = 256 << 20
     """Bodies of all open requests together, as sent and as inflated."""
+    events_work_bytes_max: int = 8 << 20
+    """Bodies of events that are here and not answered: a second or two of work."""
+    connection_bytes_max: int = 3 << 20
+    connections_max: int = 8_192
     events_body_bytes_max: int = 1 << 20
     events_inflated_bytes_max: int = 2 << 20
     events_per_request_max: int = 500

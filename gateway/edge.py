@@ -57,8 +57,8 @@ async def post_logs(request: web.Request) -> web.Response:
     gateway.auth.admin(request, "edge", "operator")
     now_ms = gateway.now_ms()
     limits = gateway.limits
-    body = await gateway.intake.read(
-        request, limits.events_body_bytes_max, limits.events_inflated_bytes_max
+    body = await gateway.intake.read_events(
+        request, "measurements", limits.events_body_bytes_max, limits.events_inflated_bytes_max
     )
     events, refused = read_logs(body)
     gateway.recorder.count(PLAYBACK_BANDWIDTH, "refused", len(refused), now_ms)

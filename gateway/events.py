@@ -77,8 +77,8 @@ async def _take(request: web.Request, vouch: Vouch, now_ms: int) -> web.Response
     gateway = gateway_of(request)
     limits = gateway.limits
     form = form_of(request.headers.get("Content-Type", ""))
-    body = await gateway.intake.read(
-        request, limits.events_body_bytes_max, limits.events_inflated_bytes_max
+    body = await gateway.intake.read_events(
+        request, "interactions", limits.events_body_bytes_max, limits.events_inflated_bytes_max
     )
     items = read_items(
         body,

@@ -86,7 +86,7 @@ def _sender(
 async def _read(gateway: Gateway, request: web.Request, now_ms: int) -> tuple[bytes, EpasReport]:
     if form_of(request.headers.get("Content-Type", "")) == "ndjson":
         raise ProblemError(415, "media-type", "one event as application/json")
-    raw = await gateway.intake.read(request, gateway.limits.event_bytes_max)
+    raw = await gateway.intake.read_events(request, "interactions", gateway.limits.event_bytes_max)
     try:
         return raw, report_decoder.decode(raw)
     except InvalidMessageError as error:

@@ -8,12 +8,12 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from gateway.admission import ByteBudget, Slots
+from gateway.admission import Room, Slots
 from gateway.answers import read_as, require_json
 from gateway.auth import Auth
 from gateway.beside import Beside
 from gateway.bodies import LicenseAnswer
-from gateway.deadlines import HeaderDeadlines
+from gateway.connections import Connections
 from gateway.delivery.assembly import Assembly
 from gateway.intake import Intake
 from gateway.leases import Leases
@@ -25,6 +25,7 @@ from gateway.readiness import Readiness
 from gateway.recording import Recorder
 from gateway.region import Place, Regions
 from gateway.sharing import Shared
+from gateway.turns import Turns
 from schemas.ids import uuid7
 from streams.topics import Topic
 
@@ -41,9 +42,17 @@ class Gateway:
         self.public_url = config.public_url.rstrip("/")
         """Empty until it listens, where the settings do not say it."""
         self.metrics = GatewayMetrics()
-        self.budget = ByteBudget(self.limits.memory_bytes_max)
+        self.memory = Room(self.limits.memory_bytes_max)
+        self.work = Room(self.limits.events_work_bytes_max)
         self.slots = Slots()
-        self.intake = Intake(self.budget, deadline_ms=self.limits.body_deadline_ms)
+        self.readiness = Readiness(ports.publisher, clock=clock)
+        self.intake = Intake(
+            self.memory,
+            self.work,
+            Turns(),
+            deadline_ms=self.limits.body_deadline_ms,
+            is_log_away=self.readiness.is_log_away,
+        )
         self.ledger = Ledger(ports.publisher, gateway=config.name, clock=clock)
         self.recorder = Recorder(ports.publisher, self.ledger, self.metrics)
         self.beside = Beside()
@@ -54,8 +63,7 @@ class Gateway:
         self.regions = Regions(config.region_database, config.loopback_region)
         self.assembly = Assembly()
         self.licenses: Shared[LicenseAnswer] = Shared(self.metrics.shared_answers.inc)
-        self.readiness = Readiness(ports.publisher, clock=clock)
-        self.header_deadlines: HeaderDeadlines | None = None
+        self.connections: Connections | None = None
         """Set where it listens."""
         self.is_draining = False
         self.plans = Plans()

@@ -33,6 +33,12 @@ class GatewayMetrics:
             ("topic", "outcome"),
             registry=self.registry,
         )
+        self.turned_away = Counter(
+            "playhead_posts_turned_away",
+            "POSTs of events that the door refused, by class.",
+            ("urgency",),
+            registry=self.registry,
+        )
         self.loop_lag_seconds = Gauge(
             "playhead_loop_lag_seconds",
             "How late the event loop came to a timer of 0.5 s.",
@@ -47,6 +53,7 @@ class GatewayMetrics:
         # Finding a labelled child costs more than counting in it.
         self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._event_counts: dict[tuple[str, str], Counter] = {}
+        self._turned_away: dict[str, Counter] = {}
 
     def count_request(self, route: str, status: int, took_s: float) -> None:
         """An answered request."""
@@ -65,6 +72,13 @@ class GatewayMetrics:
         if child is None:
             child = self._event_counts[(topic, outcome)] = self.events.labels(topic, outcome)
         child.inc(count)
+
+    def count_turned_away(self, urgency: str) -> None:
+        """A POST that got no further than the door."""
+        child = self._turned_away.get(urgency)
+        if child is None:
+            child = self._turned_away[urgency] = self.turned_away.labels(urgency)
+        child.inc()
 
     def watch(self, name: str, help_: str, read: Callable[[], float]) -> None:
         """A gauge that is read when it is asked for."""

@@ -38,16 +38,22 @@ async def serve_request(request: web.Request, handler: Handler) -> web.StreamRes
     route = route_of(request)
     started_s = time.monotonic()
     status = CLIENT_GONE
-    if gateway.header_deadlines is not None:
-        gateway.header_deadlines.start(request.protocol)
+    response: web.StreamResponse | None = None
+    if gateway.connections is not None:
+        gateway.connections.start(request.protocol)
     try:
         response = await _answered(gateway, route, request, handler, started_s)
         status = response.status
         return response
     finally:
         gateway.intake.close(request)
-        if gateway.header_deadlines is not None:
-            gateway.header_deadlines.finish(request.protocol)
+        if (
+            gateway.connections is not None
+            and not gateway.connections.finish(request.protocol)
+            and response is not None
+            and not response.prepared
+        ):
+            response.force_close()
         took_s = time.monotonic() - started_s
         gateway.metrics.count_request(route.name, status, took_s)
         log.debug("%s %s %d %.1f ms", request.method, route.path, status, took_s * 1000)

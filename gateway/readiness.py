@@ -24,6 +24,7 @@ class Readiness:
         self._publisher = publisher
         self._clock = clock
         self._probed_at_ms = 0
+        self._is_log_away = False
 
     def heard_ms_ago(self) -> int | None:
         """How long ago the broker acknowledged or answered; None: never yet."""
@@ -36,13 +37,17 @@ class Readiness:
         heard_ms_ago = self.heard_ms_ago()
         return heard_ms_ago is not None and heard_ms_ago <= STALE_MS
 
+    def is_log_away(self) -> bool:
+        """Whether the broker was asked in vain, and long not heard: events need not be tried."""
+        return self._is_log_away
+
     async def probe(self) -> None:
         """Asks the broker, unless it acknowledged a moment ago."""
         heard_ms_ago = self.heard_ms_ago()
-        if heard_ms_ago is not None and heard_ms_ago < IDLE_MS:
-            return
-        if await self._publisher.is_reachable(timeout_ms=PROBE_TIMEOUT_MS):
+        is_idle = heard_ms_ago is None or heard_ms_ago >= IDLE_MS
+        if is_idle and await self._publisher.is_reachable(timeout_ms=PROBE_TIMEOUT_MS):
             self._probed_at_ms = self._clock()
+        self._is_log_away = not self.is_ready
 
     async def run(self, metrics: GatewayMetrics) -> None:
         """Until cancelled; measures on the way how late the loop comes to its timers."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.admission import EVENT_TRAFFIC
 from gateway.routing.accounts import ACCOUNT_ROUTES
 from gateway.routing.catalog import CATALOG_ROUTES
 from gateway.routing.operations import OPERATIONS_ROUTES
@@ -28,7 +29,7 @@ def add_routes(app: web.Application) -> None:
     """Registers the table."""
     met: dict[web.AbstractRoute, Route] = {}
     # aiohttp tries the routes of a prefix one by one: those with the most traffic come first.
-    for route in sorted(ROUTES, key=lambda route: route.traffic != "events"):
+    for route in sorted(ROUTES, key=lambda route: route.traffic not in EVENT_TRAFFIC):
         met[app.router.add_route(route.method, route.path, route.handler)] = route
         if route.method == "GET" and route.traffic != "stream":
             met[app.router.add_route("HEAD", route.path, route.handler)] = route

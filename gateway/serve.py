@@ -6,18 +6,25 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 from aiohttp import web
 
+from gateway.admission import Urgency
 from gateway.app import build_app
-from gateway.deadlines import HeaderDeadlines
-from gateway.gateway import GATEWAY
+from gateway.connections import ConnectionLimits, Connections
+from gateway.door import Door
+from gateway.gateway import GATEWAY, Gateway
 from gateway.ports import GatewayPorts
+from gateway.routes import ROUTES
 from schemas import codec
+from streams.topics import PLAYBACK_EVENTS
 
 BACKLOG = 1_024
+READ_BYTES = 64 << 10
+"""What aiohttp keeps of a body that its handler does not read yet."""
 LINE_BYTES_MAX = 16_384
 """Of request line and headers: session tokens stand in paths."""
 
@@ -45,6 +52,7 @@ class Listening:
             handle_signals=False,
             access_log=None,
             auto_decompress=False,
+            read_bufsize=READ_BYTES,
             keepalive_timeout=self._config.limits.keep_alive_ms / 1000,
             max_line_size=LINE_BYTES_MAX,
             max_field_size=LINE_BYTES_MAX,
@@ -58,11 +66,11 @@ class Listening:
         make_protocol = self._runner.server
         assert make_protocol is not None
         gateway = self.app[GATEWAY]
-        deadlines = HeaderDeadlines(make_protocol, self._config.limits.header_deadline_ms)
-        gateway.header_deadlines = deadlines
+        connections = _connections(gateway, make_protocol)
+        gateway.connections = connections
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            deadlines, self._config.host, self._config.port, backlog=BACKLOG
+            connections, self._config.host, self._config.port, backlog=BACKLOG
         )
         port = int(self._server.sockets[0].getsockname()[1])
         host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
@@ -80,6 +88,33 @@ class Listening:
         if self._server is not None:
             self._server.close()
         await self._runner.cleanup()
+
+
+def _connections(gateway: Gateway, make_protocol: Callable[[], asyncio.Protocol]) -> Connections:
+    def count_refused(urgency: Urgency, is_silent: bool) -> None:
+        gateway.metrics.count_turned_away(urgency)
+        if is_silent:
+            gateway.recorder.count(PLAYBACK_EVENTS, "shed", 1, gateway.now_ms())
+
+    limits = gateway.limits
+    door = Door(
+        gateway.work,
+        ROUTES,
+        body_bytes_max=limits.events_body_bytes_max,
+        is_log_away=gateway.readiness.is_log_away,
+        on_refused=count_refused,
+    )
+    return Connections(
+        make_protocol,
+        ConnectionLimits(
+            connections_max=limits.connections_max,
+            connection_bytes_max=limits.connection_bytes_max,
+            process_bytes_max=limits.memory_bytes_max,
+            header_deadline_ms=limits.header_deadline_ms,
+            body_deadline_ms=limits.body_deadline_ms,
+        ),
+        door,
+    )
 
 
 async def serve(ports: GatewayPorts, announce_file: Path | None = None) -> None:

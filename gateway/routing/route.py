@@ -65,6 +65,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Beside those that every route of its kind can have."""
     is_delayed: bool = False
     """A 503 waits until a second has passed."""
+    turned_away: Literal["with 503", "silently"] | None = None
+    """How the door answers where there is no room; None: only aiohttp does."""
 
 
 async def _nowhere(_request: web.Request) -> web.StreamResponse:

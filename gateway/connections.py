@@ -1,0 +1,210 @@
+"""Connections under limits that aiohttp has none of: a deadline for headers, bytes, their number.
+
+A guard stands between the transport and aiohttp's protocol. It knows where each request ends, so
+that it can ask the door about the next one. Where it cannot know that (chunked bodies, pipelining,
+anything odd), the connection is closed after the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, cast
+
+import msgspec
+
+from gateway.door import Door, frame_of
+from gateway.intake import POST_BYTES
+
+HEAD_BYTES_MAX: Final = 64 << 10
+UNAVAILABLE: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\n"
+    b"Content-Length: 0\r\n\r\n"
+)
+
+
+class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one listening gateway."""
+
+    connections_max: int
+    connection_bytes_max: int
+    """Received on one connection and not answered."""
+    process_bytes_max: int
+    """The same over all connections."""
+    header_deadline_ms: int
+    body_deadline_ms: int
+
+
+class Connections:
+    """Makes the protocol of each new connection; the middleware tells of its requests."""
+
+    def __init__(
+        self, make_protocol: Callable[[], asyncio.Protocol], limits: ConnectionLimits, door: Door
+    ) -> None:
+        self._make_protocol = make_protocol
+        self.limits = limits
+        self.door = door
+        self.guards: dict[int, _Guard] = {}
+        self.unanswered_bytes = 0
+
+    def __call__(self) -> asyncio.Protocol:
+        """The protocol of a new connection."""
+        return _Guard(self._make_protocol(), self)
+
+    def start(self, protocol: object) -> None:
+        """A request with whole headers has begun on the connection of this protocol."""
+        guard = self.guards.get(id(protocol))
+        if guard is not None:
+            guard.begin()
+
+    def finish(self, protocol: object) -> bool:
+        """The request is as good as answered; whether the connection may serve another one."""
+        guard = self.guards.get(id(protocol))
+        return guard is None or guard.end()
+
+
+class _Guard(asyncio.Protocol):
+    """Of one connection."""
+
+    def __init__(self, inner: asyncio.Protocol, around: Connections) -> None:
+        self._inner = inner
+        self._around = around
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._head = b""
+        """Of a request whose head is not whole yet."""
+        self._expected_bytes: int | None = 0
+        """Of the request that aiohttp has; None: not known."""
+        self._passed_bytes = 0
+        """Of them, so many were handed on."""
+        self._is_open = False
+        """A handler has the request."""
+        self._is_answered = True
+        self._arriving_bytes = 0
+        self._refused_bytes = 0
+        """Of a body that is not wanted any more."""
+
+    def begin(self) -> None:
+        """The handler starts: what it takes is counted from now on."""
+        self._is_open = True
+        self._arrive(0)
+        self._stop_timer()
+
+    def end(self) -> bool:
+        """Whether another request may follow."""
+        self._is_open = False
+        self._answer()
+        expected_bytes = self._expected_bytes
+        return expected_bytes is not None and self._passed_bytes <= expected_bytes
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        stream = cast("asyncio.Transport", transport)  # as loops of other makes do not say so
+        self._transport = stream
+        around = self._around
+        around.guards[id(self._inner)] = self
+        self._inner.connection_made(transport)
+        if len(around.guards) > around.limits.connections_max:
+            stream.write(UNAVAILABLE)
+            stream.close()
+            return
+        self._start_timer(around.limits.header_deadline_ms)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused_bytes:
+            data = self._drop(data)
+        while data and self._is_between_requests():
+            data = self._head + data if self._head else data
+            if b"\r\n\r\n" not in data and len(data) <= HEAD_BYTES_MAX:
+                self._head = data
+                self._start_timer(self._around.limits.header_deadline_ms)
+                return
+            self._head = b""
+            data = self._admit(data)
+        if data:
+            self._pass_on(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        self._arrive(0)
+        self._answer()
+        self._around.guards.pop(id(self._inner), None)
+        self._inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def _is_between_requests(self) -> bool:
+        return (
+            self._is_answered and not self._is_open and self._passed_bytes == self._expected_bytes
+        )
+
+    def _admit(self, data: bytes) -> bytes:
+        """Answers the request that begins here, or hands it on; what follows of `data`."""
+        frame = frame_of(data)
+        answer = self._around.door.refusal(frame, data) if frame is not None else None
+        if frame is not None and answer is not None:
+            assert self._transport is not None
+            self._transport.write(answer)
+            self._stop_timer()
+            self._refused_bytes = frame.total_bytes
+            return self._drop(data)
+        self._expected_bytes = frame.total_bytes if frame is not None else None
+        self._passed_bytes = 0
+        self._is_answered = False
+        if frame is None:  # else its handler starts now
+            self._start_timer(self._around.limits.header_deadline_ms)
+        self._arrive(len(data) + POST_BYTES)
+        self._pass_on(data)
+        return b""
+
+    def _drop(self, data: bytes) -> bytes:
+        dropped = min(len(data), self._refused_bytes)
+        self._refused_bytes -= dropped
+        if self._refused_bytes:
+            self._start_timer(self._around.limits.body_deadline_ms)
+        else:
+            self._stop_timer()
+        return data[dropped:]
+
+    def _pass_on(self, data: bytes) -> None:
+        self._passed_bytes += len(data)
+        if not self._is_answered:
+            around, limits = self._around, self._around.limits
+            around.unanswered_bytes += len(data)
+            if (
+                self._passed_bytes > limits.connection_bytes_max
+                or around.unanswered_bytes > limits.process_bytes_max
+            ):
+                self._cut_off()
+                return
+        self._inner.data_received(data)
+
+    def _answer(self) -> None:
+        if not self._is_answered:
+            self._is_answered = True
+            self._around.unanswered_bytes -= self._passed_bytes
+
+    def _arrive(self, count: int) -> None:
+        self._around.door.arriving_bytes += count - self._arriving_bytes
+        self._arriving_bytes = count
+
+    def _start_timer(self, deadline_ms: int) -> None:
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(deadline_ms / 1000, self._cut_off)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _cut_off(self) -> None:
+        self._timer = None
+        if self._transport is not None:
+            self._transport.abort()
