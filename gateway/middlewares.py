@@ -129,6 +129,9 @@ def _of_aiohttp(error: web.HTTPException) -> ProblemError:
 def _log(route: Route, request: web.Request, error: Exception, problem: ProblemError) -> None:
     if problem.problem.reason == "internal":
         log.error("%s %s failed", request.method, route.path, exc_info=_scrubbed(error))
+    elif problem is error and problem.problem.outcome == "not_stored":
+        # A decision, and counted: an overload must not become one of the log.
+        log.debug("%s %s refused: %s", request.method, route.path, problem.problem.reason)
     elif problem.problem.status == 503:
         log.warning("%s %s is unavailable: %s", request.method, route.path, redact_url(str(error)))
     else:
