@@ -13,7 +13,7 @@ from typing import Final, cast
 
 import msgspec
 
-from gateway.door import Door, frame_of
+from gateway.door import Door, Seen
 from gateway.intake import POST_BYTES
 
 HEAD_BYTES_MAX: Final = 64 << 10
@@ -73,6 +73,8 @@ class _Guard(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._head = b""
         """Of a request whose head is not whole yet."""
+        self._seen: Seen | None = None
+        """The last request whose end was known: a client's next one mostly has the same head."""
         self._expected_bytes: int | None = 0
         """Of the request that aiohttp has; None: not known."""
         self._passed_bytes = 0
@@ -146,18 +148,20 @@ class _Guard(asyncio.Protocol):
 
     def _admit(self, data: bytes) -> bytes:
         """Answers the request that begins here, or hands it on; what follows of `data`."""
-        frame = frame_of(data)
-        answer = self._around.door.refusal(frame, data) if frame is not None else None
-        if frame is not None and answer is not None:
+        door, seen = self._around.door, self._seen
+        if seen is None or not data.startswith(seen.frame.head):
+            seen = self._seen = door.see(data)
+        answer = door.refusal(seen, data) if seen is not None else None
+        if seen is not None and answer is not None:
             assert self._transport is not None
             self._transport.write(answer)
             self._stop_timer()
-            self._refused_bytes = frame.total_bytes
+            self._refused_bytes = seen.frame.total_bytes
             return self._drop(data)
-        self._expected_bytes = frame.total_bytes if frame is not None else None
+        self._expected_bytes = seen.frame.total_bytes if seen is not None else None
         self._passed_bytes = 0
         self._is_answered = False
-        if frame is None:  # else its handler starts now
+        if seen is None:  # else its handler starts now
             self._start_timer(self._around.limits.header_deadline_ms)
         self._arrive(len(data) + POST_BYTES)
         self._pass_on(data)

@@ -8,75 +8,32 @@ in any way goes on to aiohttp, where the same rules hold.
 
 from __future__ import annotations
 
-import random
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 from aiohttp.helpers import rfc822_formatted_time
 
-from gateway.admission import EVENT_TRAFFIC, Room, TrafficClass, Urgency
+from gateway.admission import EVENT_TRAFFIC, URGENCIES, Room, TrafficClass, Urgency
 from gateway.cors import EXPOSED_HEADERS
+from gateway.frames import Frame, frame_of
 from gateway.intake import POST_BYTES
-from gateway.problems import CONTENT_TYPE, RETRY_AFTER_S, Problem, unavailable
+from gateway.problems import CONTENT_TYPE, Problem, unavailable
 from gateway.routing.route import Route
 from gateway.urgency import LIVE_BODY_BYTES_MAX, urgency_of
 from schemas import codec
 
-_ODD: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
-"""Whatever changes how long a request is, or what follows it."""
-_TOLD: Final = frozenset({b"content-length", b"connection", b"content-encoding", b"priority"})
-LENGTH_DIGITS_MAX: Final = 12
+RETRY_AFTER_S: Final = (1, 2, 3)
+"""In turn, so that clients do not return in one wave."""
 
 
-class Frame(msgspec.Struct, frozen=True):
-    """A request as its head tells of it."""
+class Seen(msgspec.Struct, frozen=True):
+    """What the door saw of a request; holds for the next one that has the same head."""
 
-    head_bytes: int
-    """With the empty line."""
-    length_bytes: int
-    """Of the body."""
-    is_encoded: bool
-    priority: str
-
-    @property
-    def total_bytes(self) -> int:
-        """Of all of it."""
-        return self.head_bytes + self.length_bytes
-
-
-def frame_of(data: bytes) -> Frame | None:
-    """The request that begins with `data`; None where its head is not whole, or odd in any way."""
-    end = data.find(b"\r\n\r\n")
-    if end < 0:
-        return None
-    lines = data[:end].split(b"\r\n")
-    if not lines[0].endswith(b" HTTP/1.1") or data.count(b"\n", 0, end) != len(lines) - 1:
-        return None
-    told = _told(lines[1:])
-    if told is None:
-        return None
-    length = told.get(b"content-length", b"0")
-    if not length.isdigit() or len(length) > LENGTH_DIGITS_MAX:
-        return None
-    priority = told.get(b"priority", b"").decode("latin-1")
-    return Frame(end + 4, int(length), b"content-encoding" in told, priority)
-
-
-def _told(lines: list[bytes]) -> dict[bytes, bytes] | None:
-    """The headers that matter here; None where any of them is odd."""
-    told: dict[bytes, bytes] = {}
-    for line in lines:
-        written, colon, value = line.partition(b":")
-        name = written.strip().lower()
-        if name in _ODD or not colon or len(name) != len(written):
-            return None
-        if name in _TOLD:
-            if name in told:
-                return None
-            told[name] = value.strip()
-    keeps = told.get(b"connection", b"keep-alive").lower() == b"keep-alive"
-    return told if keeps else None
+    frame: Frame
+    path: Path | None
+    """None: it is never turned away."""
 
 
 class Door:
@@ -89,33 +46,43 @@ class Door:
         *,
         body_bytes_max: int,
         is_log_away: Callable[[], bool],
-        on_refused: Callable[[Urgency, bool], None],
+        on_silence: Callable[[], None],
     ) -> None:
-        """`on_refused` is told the class, and whether it was answered as if it were taken."""
+        """`on_silence` is told where a POST was answered as if it were taken."""
         self._work = work
         self._body_bytes_max = body_bytes_max
         self._is_log_away = is_log_away
-        self._on_refused = on_refused
-        self._paths = [_Path(route) for route in routes if route.turned_away is not None]
+        self._on_silence = on_silence
+        self._paths = [Path(route) for route in routes if route.turned_away is not None]
+        self._answers = Answers(time.monotonic)
         self.arriving_bytes = 0
         """Of requests on their way through aiohttp to their handlers."""
+        self.refused_counts: dict[Urgency, int] = dict.fromkeys(URGENCIES, 0)
 
-    def refusal(self, frame: Frame, data: bytes) -> bytes | None:
+    def see(self, data: bytes) -> Seen | None:
+        """The request that begins with `data`; None where it is odd in any way."""
+        frame = frame_of(data)
+        if frame is None:
+            return None
+        parts = _path_of(frame.head)
+        return Seen(frame, next((path for path in self._paths if path.is_met_by(parts)), None))
+
+    def refusal(self, seen: Seen, data: bytes) -> bytes | None:
         """The whole answer to a request that there is no room for; None: let it in."""
+        path, length_bytes = seen.path, seen.frame.length_bytes
         is_log_away = self._is_log_away()
-        if not is_log_away and self._has_room("bulk", frame.length_bytes):
+        if path is None or (not is_log_away and self._has_room("bulk", length_bytes)):
             return None
-        if frame.length_bytes > self._body_bytes_max:
+        if length_bytes > self._body_bytes_max:
             return None  # it is too large, and will be told so
-        parts = _path_of(data)
-        path = next((each for each in self._paths if each.is_met_by(parts)), None)
-        if path is None:
+        urgency = _urgency(seen.frame, data, path.traffic)
+        if not is_log_away and self._has_room(urgency, length_bytes):
             return None
-        urgency = _urgency(frame, data, path.traffic)
-        if not is_log_away and self._has_room(urgency, frame.length_bytes):
-            return None
-        self._on_refused(urgency, path.is_silent)
-        return _silence() if path.is_silent else _problem(is_log_away=is_log_away)
+        self.refused_counts[urgency] += 1
+        if path.is_silent:
+            self._on_silence()
+            return self._answers.silence()
+        return self._answers.away() if is_log_away else self._answers.full()
 
     def _has_room(self, urgency: Urgency, length_bytes: int) -> bool:
         return self._work.has_room(urgency, self.arriving_bytes + length_bytes + POST_BYTES)
@@ -124,7 +91,7 @@ class Door:
 def _urgency(frame: Frame, data: bytes, traffic: TrafficClass) -> Urgency:
     if frame.length_bytes > LIVE_BODY_BYTES_MAX:
         return "bulk"
-    start = None if frame.is_encoded else data[frame.head_bytes :]
+    start = None if frame.is_encoded else data[len(frame.head) :]
     return urgency_of(traffic, frame.length_bytes, frame.priority, start)
 
 
@@ -136,7 +103,7 @@ def _path_of(data: bytes) -> list[bytes]:
     return [] if b"%" in path else path.split(b"/")[1:]
 
 
-class _Path:
+class Path:
     """A route's path, part by part."""
 
     def __init__(self, route: Route) -> None:
@@ -157,22 +124,41 @@ class _Path:
         )
 
 
-def _problem(*, is_log_away: bool) -> bytes:
-    body = _AWAY if is_log_away else _FULL
-    retry_after_s = round(RETRY_AFTER_S * (1 + 2 * random.random()))  # noqa: S311 - spread, no secret
-    return b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nDate: %b\r\n%b%b" % (
-        retry_after_s,
-        rfc822_formatted_time().encode(),
-        _HEADERS % len(body),
-        body,
-    )
+class Answers:
+    """Whole answers, rendered once a second: the door must write thousands."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._until_s = 0.0
+        self._number = 0
+
+    def full(self) -> bytes:
+        """503: later there may be room."""
+        return self._next()[0]
+
+    def away(self) -> bytes:
+        """503: the log is away."""
+        return self._next()[1]
+
+    def silence(self) -> bytes:
+        """204."""
+        return self._next()[2]
+
+    def _next(self) -> tuple[bytes, bytes, bytes]:
+        now_s = self._monotonic()
+        if now_s >= self._until_s:
+            self._until_s = now_s + 1
+            self._rendered = [_render(seconds) for seconds in RETRY_AFTER_S]
+        self._number = (self._number + 1) % len(self._rendered)
+        return self._rendered[self._number]
 
 
-def _silence() -> bytes:
-    return b"HTTP/1.1 204 No Content\r\nDate: %b\r\n%b\r\n" % (
-        rfc822_formatted_time().encode(),
-        _OPEN,
-    )
+def _render(retry_after_s: int) -> tuple[bytes, bytes, bytes]:
+    date = b"Date: %b\r\n" % rfc822_formatted_time().encode()
+    unavailable_ = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\n" % retry_after_s
+    problems = (unavailable_ + date + _HEADERS % len(body) + body for body in (_FULL, _AWAY))
+    full, away = problems
+    return full, away, b"HTTP/1.1 204 No Content\r\n" + date + _OPEN + b"\r\n"
 
 
 def _body(reason: str, detail: str) -> bytes:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -33,12 +36,6 @@ class GatewayMetrics:
             ("topic", "outcome"),
             registry=self.registry,
         )
-        self.turned_away = Counter(
-            "playhead_posts_turned_away",
-            "POSTs of events that the door refused, by class.",
-            ("urgency",),
-            registry=self.registry,
-        )
         self.loop_lag_seconds = Gauge(
             "playhead_loop_lag_seconds",
             "How late the event loop came to a timer of 0.5 s.",
@@ -53,7 +50,6 @@ class GatewayMetrics:
         # Finding a labelled child costs more than counting in it.
         self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._event_counts: dict[tuple[str, str], Counter] = {}
-        self._turned_away: dict[str, Counter] = {}
 
     def count_request(self, route: str, status: int, took_s: float) -> None:
         """An answered request."""
@@ -73,17 +69,31 @@ class GatewayMetrics:
             child = self._event_counts[(topic, outcome)] = self.events.labels(topic, outcome)
         child.inc(count)
 
-    def count_turned_away(self, urgency: str) -> None:
-        """A POST that got no further than the door."""
-        child = self._turned_away.get(urgency)
-        if child is None:
-            child = self._turned_away[urgency] = self.turned_away.labels(urgency)
-        child.inc()
-
     def watch(self, name: str, help_: str, read: Callable[[], float]) -> None:
         """A gauge that is read when it is asked for."""
         Gauge(name, help_, registry=self.registry).set_function(read)
 
+    def watch_counts(
+        self, name: str, help_: str, label: str, read: Callable[[], Mapping[Any, int]]
+    ) -> None:
+        """A counter with one label that is read when it is asked for: cheaper to count in."""
+        self.registry.register(_Counts(name, help_, label, read))
+
     def render(self) -> bytes:
         """Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class _Counts(Collector):
+    def __init__(
+        self, name: str, help_: str, label: str, read: Callable[[], Mapping[Any, int]]
+    ) -> None:
+        self._family = name, help_, label
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        name, help_, label = self._family
+        family = CounterMetricFamily(name, help_, labels=(label,))
+        for value, count in self._read().items():
+            family.add_metric((value,), count)
+        return (family,)

@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from gateway.admission import Urgency
 from gateway.app import build_app
 from gateway.connections import ConnectionLimits, Connections
 from gateway.door import Door
@@ -91,10 +90,8 @@ class Listening:
 
 
 def _connections(gateway: Gateway, make_protocol: Callable[[], asyncio.Protocol]) -> Connections:
-    def count_refused(urgency: Urgency, is_silent: bool) -> None:
-        gateway.metrics.count_turned_away(urgency)
-        if is_silent:
-            gateway.recorder.count(PLAYBACK_EVENTS, "shed", 1, gateway.now_ms())
+    def count_shed() -> None:
+        gateway.recorder.count(PLAYBACK_EVENTS, "shed", 1, gateway.now_ms())
 
     limits = gateway.limits
     door = Door(
@@ -102,7 +99,13 @@ def _connections(gateway: Gateway, make_protocol: Callable[[], asyncio.Protocol]
         ROUTES,
         body_bytes_max=limits.events_body_bytes_max,
         is_log_away=gateway.readiness.is_log_away,
-        on_refused=count_refused,
+        on_silence=count_shed,
+    )
+    gateway.metrics.watch_counts(
+        "playhead_posts_turned_away",
+        "POSTs of events that the door refused, by class.",
+        "urgency",
+        lambda: door.refused_counts,
     )
     return Connections(
         make_protocol,
