@@ -52,6 +52,11 @@ class Sandbox:
         components = state.components if state is not None else ()
         return [self._process.pid, *(c.pid for c in components if c.pid)]
 
+    def pids_by_name(self) -> dict[str, int]:
+        """The process of each component that has one."""
+        state = read_state(self.deployment.home)
+        return {c.name: c.pid for c in (state.components if state is not None else ()) if c.pid}
+
     def kill(self, name: str) -> int:
         """kill -9 the component's process; returns its process id."""
         pid = self.pid_of(name)

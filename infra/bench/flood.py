@@ -45,8 +45,9 @@ class FloodPlan(msgspec.Struct, frozen=True, kw_only=True):
     posts_per_s: float
     """0: closed loop."""
     seconds: float
-    core: int
-    nice: int
+    core: int | None = None
+    """Any, where it is not told."""
+    nice: int = 0
 
 
 class Flooded(msgspec.Struct, frozen=True, kw_only=True):
@@ -275,7 +276,8 @@ def first_sequence(events: int) -> int:
 def main() -> None:
     """Read the plan, flood, print."""
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=FloodPlan)
-    os.sched_setaffinity(0, {plan.core})
+    if plan.core is not None:
+        os.sched_setaffinity(0, {plan.core})
     os.nice(plan.nice)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         found = runner.run(Flood(plan).run())

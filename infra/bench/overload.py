@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-import sys
-from typing import Final, TypeVar
+from typing import Final
 
 import aiohttp
 import msgspec
 
 from infra.bench.asking import Asked, AskingPlan
-from infra.bench.flood import Flooded, FloodPlan, first_sequence
+from infra.bench.flood import Flooded
 from infra.bench.licenses import license_bodies, list_title, open_session
 from infra.bench.processes import resident_bytes
-from infra.bench.tokens import a_session
+from infra.bench.sessions import FloodedSessions, run_process
 from infra.sandbox import Sandbox
-
-T = TypeVar("T")
 
 TIMES: Final = 10
 CALM_CONNECTIONS: Final = 64
@@ -34,7 +30,6 @@ SETTLE_S: Final = 5.0
 LICENSE_MS_MAX: Final = 250.0
 FLOOD_NICE: Final = 10
 """The flood shares its core with who asks for licenses, and must not be what delays them."""
-STORED_TIMEOUT_S: Final = 1_800.0
 
 
 class OverloadFigure(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +95,7 @@ async def measure_overload(
     flooded, asked = await run.load(seconds, TIMES * calm_rate, CONNECTIONS)
     watching.cancel()
     end_mb = run.resident_mb()
-    stored = await run.until_stored()
+    stored = await run.sessions.until_stored()
     admitted = flooded.answered.get(202, 0) / flooded.took_s
     others = {code: n for code, n in flooded.answered.items() if code not in {0, 202, 503}}
     return OverloadFigure(
@@ -125,7 +120,7 @@ async def measure_overload(
         license_p999_ms=asked.percentile_ms(0.999),
         calm_license_p99_ms=calm_asked.percentile_ms(0.99),
         asker_lag_p99_ms=asked.lag_p99_ms,
-        acknowledged_events=run.acknowledged_events(),
+        acknowledged_events=run.sessions.acknowledged_events,
         lost_events=stored.lost,
         doubled_events=stored.doubled,
         stored_after_s=stored.after_s,
@@ -135,55 +130,33 @@ async def measure_overload(
     )
 
 
-class _Stored(msgspec.Struct, frozen=True, kw_only=True):
-    lost: int
-    doubled: int
-    after_s: float
-
-
 class _Run:
-    """The sessions of a run, what each of them had acknowledged, and both generators."""
+    """Both generators at once, and the gateway's memory meanwhile."""
 
     def __init__(
         self, sandbox: Sandbox, cores: Cores, events_per_post: int, asking: AskingPlan
     ) -> None:
-        self._sandbox = sandbox
         self._cores = cores
-        self._events_per_post = events_per_post
         self._asking = asking
-        self._source = f"flood-{secrets.token_hex(4)}"
         self._gateway = sandbox.pid_of("gateway")
-        sessions = (a_session(sandbox.deployment) for _ in range(CONNECTIONS))
-        self._sessions = tuple(sessions)
-        self._posts = [0] * CONNECTIONS
+        self.sessions = FloodedSessions(sandbox, CONNECTIONS, events_per_post)
         self.seen_mb: list[int] = []
 
     async def load(
         self, seconds: float, posts_per_s: float, connections: int
     ) -> tuple[Flooded, Asked]:
-        """Flood and ask at once."""
-        plan = FloodPlan(
-            url=self._sandbox.deployment.gateway_url(),
-            sessions=self._sessions[:connections],
-            source=self._source,
-            first_posts=tuple(self._posts[:connections]),
-            events_per_post=self._events_per_post,
-            posts_per_s=posts_per_s,
-            seconds=seconds,
-            core=self._cores.generator,
-            nice=FLOOD_NICE,
-        )
+        """Flood and ask."""
         asking = msgspec.structs.replace(self._asking, seconds=seconds)
-        flooded, asked = await asyncio.gather(
-            _run_process("infra.bench.flood", plan, Flooded),
-            _run_process("infra.bench.asking", asking, Asked),
+        return await asyncio.gather(
+            self.sessions.flood(
+                seconds=seconds,
+                posts_per_s=posts_per_s,
+                connections=connections,
+                core=self._cores.generator,
+                nice=FLOOD_NICE,
+            ),
+            run_process("infra.bench.asking", asking, Asked),
         )
-        self._posts[:connections] = flooded.acknowledged_posts
-        return flooded, asked
-
-    def acknowledged_events(self) -> int:
-        """Over all runs."""
-        return sum(self._posts) * self._events_per_post
 
     def resident_mb(self) -> int:
         """Of the gateway now."""
@@ -194,54 +167,6 @@ class _Run:
         while True:
             self.seen_mb.append(self.resident_mb())
             await asyncio.sleep(1.0)
-
-    async def until_stored(self) -> _Stored:
-        """Wait until as many events are stored as were acknowledged, or no more come."""
-        loop = asyncio.get_running_loop()
-        started_s = loop.time()
-        last, last_s = -1, started_s
-        while True:
-            stored = await self._stored()
-            found = sum(distinct for _, distinct, _ in stored.values())
-            now_s = loop.time()
-            if found != last:
-                last, last_s = found, now_s
-            lost = self._lost(stored)
-            if lost == 0 or now_s - last_s > 60 or now_s - started_s > STORED_TIMEOUT_S:
-                doubled = sum(count - distinct for count, distinct, _ in stored.values())
-                return _Stored(lost=lost, doubled=doubled, after_s=now_s - started_s)
-            await asyncio.sleep(2.0)
-
-    def _lost(self, stored: dict[str, tuple[int, int, int]]) -> int:
-        """Each session's sequences are gapless from the first POST to the last acknowledged one."""
-        lost = 0
-        for (session_id, _), posts in zip(self._sessions, self._posts, strict=True):
-            _, distinct, highest = stored.get(session_id, (0, 0, 0))
-            gaps = highest - first_sequence(self._events_per_post) + 1 - distinct if distinct else 0
-            lost += max(gaps, posts * self._events_per_post - distinct, 0)
-        return lost
-
-    async def _stored(self) -> dict[str, tuple[int, int, int]]:
-        """By session: rows, distinct sequences, the highest one."""
-        deployment = self._sandbox.deployment
-        query = (
-            "SELECT toString(session_id), count(), uniqExact(sequence), max(sequence) "  # noqa: S608 - the database is the settings'
-            f"FROM {deployment.database}.events WHERE source = {{source:String}} "
-            "GROUP BY session_id FORMAT JSONCompactEachRowWithNames"
-        )
-        params = {
-            "query": query,
-            "param_source": self._source,
-            "output_format_json_quote_64bit_integers": "0",
-        }
-        async with (
-            aiohttp.ClientSession() as http,
-            http.get(deployment.reader_address(), params=params) as response,
-        ):
-            response.raise_for_status()
-            lines = (await response.read()).splitlines()[1:]
-        rows = [msgspec.json.decode(line, type=tuple[str, int, int, int]) for line in lines]
-        return {session_id: (count, distinct, top) for session_id, count, distinct, top in rows}
 
 
 async def _license_plan(sandbox: Sandbox, rate_per_s: float, cores: Cores) -> AskingPlan:
@@ -255,17 +180,3 @@ async def _license_plan(sandbox: Sandbox, rate_per_s: float, cores: Cores) -> As
         seconds=0,
         core=cores.generator,
     )
-
-
-async def _run_process(module: str, plan: msgspec.Struct, found: type[T]) -> T:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        module,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    output, _ = await process.communicate(msgspec.json.encode(plan))
-    if process.returncode != 0:
-        raise RuntimeError(f"{module} ended with {process.returncode}")
-    return msgspec.json.decode(output, type=found)

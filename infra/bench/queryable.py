@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Self
 
 import aiohttp
 import msgspec
@@ -15,9 +18,10 @@ from infra.sandbox import Sandbox
 from schemas import codec
 from schemas.events import Heartbeat
 
-POLL_S = 0.05
-SPACING_S = 0.25
-DEADLINE_S = 30
+POLL_S: Final = 0.1
+SPACING_S: Final = 0.25
+DEADLINE_S: Final = 30
+SOURCE: Final = "probe"
 
 
 class QueryableFigure(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,54 +35,92 @@ class QueryableFigure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def measure_queryable(sandbox: Sandbox, events: int) -> QueryableFigure:
-    """Post events of one session each, spaced, and watch ClickHouse for all of them."""
-    sent: dict[str, float] = {}
-    acknowledged: list[float] = []
-    seen: dict[str, float] = {}
-    async with aiohttp.ClientSession() as http:
-        watcher = asyncio.create_task(_watch(sandbox, http, sent, seen, events))
-        for _ in range(events):
-            session_id, token = a_session(sandbox.deployment)
-            sent[session_id] = time.perf_counter()
-            await _post(sandbox, http, session_id, token)
-            acknowledged.append((time.perf_counter() - sent[session_id]) * 1000)
-            await asyncio.sleep(SPACING_S)
-        await asyncio.wait_for(watcher, DEADLINE_S)
-    waits = [(seen[session_id] - at) * 1000 for session_id, at in sent.items()]
+    """Nothing else goes on."""
+    async with Prober(sandbox) as prober:
+        await asyncio.sleep(events * SPACING_S)
     return QueryableFigure(
-        events=events,
-        p50_ms=percentile(waits, 0.5),
-        p95_ms=percentile(waits, 0.95),
-        floor_p50_ms=percentile(acknowledged, 0.5),
+        events=len(prober.waits_ms),
+        p50_ms=percentile(prober.waits_ms, 0.5),
+        p95_ms=percentile(prober.waits_ms, 0.95),
+        floor_p50_ms=percentile(prober.acknowledged_ms, 0.5),
     )
 
 
-async def _post(sandbox: Sandbox, http: aiohttp.ClientSession, session_id: str, token: str) -> None:
-    event = Heartbeat(
-        id=session_id, session_id=session_id, source="bench", sequence=0, at=datetime.now(UTC)
-    )
-    url = f"{sandbox.deployment.gateway_url()}/s/{token}/events"
-    headers = {"Content-Type": "application/json"}
-    async with http.post(url, data=codec.encode(event), headers=headers) as response:
-        response.raise_for_status()
+class Prober:
+    """Posts events of a session each, spaced, as long as its block runs; then waits for the last.
 
+    Raises TimeoutError at the end where one cannot be queried DEADLINE_S later.
+    """
 
-async def _watch(
-    sandbox: Sandbox,
-    http: aiohttp.ClientSession,
-    sent: dict[str, float],
-    seen: dict[str, float],
-    events: int,
-) -> None:
-    address = sandbox.deployment.reader_address()
-    database = sandbox.deployment.database
-    query = f"SELECT DISTINCT toString(session_id) FROM {database}.events WHERE source = 'bench'"  # noqa: S608 - no outside text
-    while len(seen) < events:
-        async with http.get(address, params={"query": query}) as response:
-            response.raise_for_status()
-            found = (await response.text()).split()
-        now_s = time.perf_counter()
-        for session_id in found:
-            if session_id in sent:
-                seen.setdefault(session_id, now_s)
-        await asyncio.sleep(POLL_S)
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._http = aiohttp.ClientSession()
+        self._sent_s: dict[str, float] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._all_seen = asyncio.Event()
+        self.acknowledged_ms: list[float] = []
+        self.waits_ms: list[float] = []
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        self._tasks = [asyncio.create_task(self._post()), asyncio.create_task(self._watch())]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        """Stop posting, see the rest."""
+        posting, watching = self._tasks
+        posting.cancel()
+        try:
+            if error is None:
+                async with asyncio.timeout(DEADLINE_S):
+                    self._all_seen.clear()
+                    await self._all_seen.wait()
+        finally:
+            watching.cancel()
+            for task in self._tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+            await self._http.close()
+
+    async def _post(self) -> None:
+        while True:
+            session_id, token = a_session(self._sandbox.deployment)
+            event = Heartbeat(
+                id=session_id,
+                session_id=session_id,
+                source=SOURCE,
+                sequence=0,
+                at=datetime.now(UTC),
+            )
+            url = f"{self._sandbox.deployment.gateway_url()}/s/{token}/events"
+            headers = {"Content-Type": "application/json"}
+            sent_s = time.perf_counter()
+            async with self._http.post(url, data=codec.encode(event), headers=headers) as response:
+                if response.status == 202:
+                    self.acknowledged_ms.append((time.perf_counter() - sent_s) * 1000)
+                    self._sent_s[session_id] = sent_s
+            await asyncio.sleep(SPACING_S)
+
+    async def _watch(self) -> None:
+        """Ask for those that wait only: the table grows meanwhile."""
+        query = (
+            f"SELECT toString(session_id) FROM {self._sandbox.deployment.database}.events"  # noqa: S608 - the database is the settings'
+            " WHERE source = {source:String} AND type = 'heartbeat'"
+            " AND session_id IN {sessions:Array(UUID)}"
+        )
+        address = self._sandbox.deployment.reader_address()
+        while True:
+            await asyncio.sleep(POLL_S)
+            if not self._sent_s:
+                self._all_seen.set()
+                continue
+            sessions = ",".join(f"'{session_id}'" for session_id in self._sent_s)
+            params = {"query": query, "param_source": SOURCE, "param_sessions": f"[{sessions}]"}
+            async with self._http.get(address, params=params) as response:
+                response.raise_for_status()
+                found = (await response.text()).split()
+            now_s = time.perf_counter()
+            for session_id in found:
+                self.waits_ms.append((now_s - self._sent_s.pop(session_id)) * 1000)

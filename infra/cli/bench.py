@@ -20,6 +20,7 @@ from infra.bench.overload import measure_overload, split_cores
 from infra.bench.processes import machine_class, resident_bytes
 from infra.bench.queryable import measure_queryable
 from infra.bench.sink import measure_sink
+from infra.bench.throughput import measure_throughput
 from infra.cli.output import json_option, print_rows
 from infra.deployment import Deployment
 from infra.sandbox import Sandbox, running_sandbox
@@ -27,13 +28,15 @@ from infra.settings import load_settings
 
 PARTS = ("gateway", "licenses", "sink", "queryable", "consumer")
 OVERLOAD = "overload"
-OVERLOAD_S = 300.0
+THROUGHPUT = "throughput"
+LOAD_S = 300.0
+EVENT_PATH = ("kafka", "clickhouse", "migrations", "gateway", "analytics")
 
 
 @click.command("bench")
-@click.argument("what", type=click.Choice([OVERLOAD]), required=False)
+@click.argument("what", type=click.Choice([OVERLOAD, THROUGHPUT]), required=False)
 @click.option("--only", type=click.Choice(PARTS), multiple=True, help="Measure only this.")
-@click.option("--seconds", type=float, help="Length of each load: 5; 300 of the overload.")
+@click.option("--seconds", type=float, help="Length of each load: 5; 300 with WHAT.")
 @click.option(
     "--events-per-post",
     type=click.Choice(["1", "10", "100"]),
@@ -44,6 +47,10 @@ OVERLOAD_S = 300.0
 @click.option(
     "--licenses-per-s", default=20.0, show_default=True, help="Asked during the overload."
 )
+@click.option(
+    "--events-per-s", default=20_000.0, show_default=True, help="Of the throughput, steadily."
+)
+@click.option("--path-only", is_flag=True, help="Of the throughput: without the agents.")
 @json_option
 def command(
     what: str | None,
@@ -51,21 +58,28 @@ def command(
     seconds: float | None,
     events_per_post: str,
     licenses_per_s: float,
+    events_per_s: float,
+    path_only: bool,
     as_json: bool,
 ) -> None:
     """Measure this machine in a deployment of its own, each figure beside its floor.
 
     `overload` offers ten times of what the machine takes in events, for five minutes: the
-    generators have one core, the deployment has the others.
+    generators have one core, the deployment has the others. `throughput` offers a steady load and
+    tells what each component takes of the machine.
 
     \b
     Example: playhead bench --only gateway --seconds 10
              playhead bench overload --seconds 60 --json
+             playhead bench throughput --events-per-s 20000 --seconds 60
     """
     runtime = Deployment(settings=load_settings()).home / "runtime"
     if what == OVERLOAD:
-        length_s = seconds or OVERLOAD_S
+        length_s = seconds or LOAD_S
         asyncio.run(_overload(length_s, int(events_per_post), licenses_per_s, runtime, as_json))
+    elif what == THROUGHPUT:
+        components = EVENT_PATH if path_only else ()
+        asyncio.run(_throughput(events_per_s, seconds or LOAD_S, components, runtime, as_json))
     else:
         asyncio.run(_measure(only or PARTS, seconds or 5.0, runtime, as_json))
 
@@ -87,9 +101,22 @@ async def _overload(
     if as_json:
         _print(OVERLOAD, [figure], as_json=True)
     else:
-        rows = [(name, _rounded(getattr(figure, name))) for name in figure.__struct_fields__]
         click.echo(f"{machine_class()}, of which the generators have one")
-        print_rows(("figure", "value"), rows)
+        _print_one(figure)
+
+
+async def _throughput(
+    events_per_s: float, seconds: float, components: Sequence[str], runtime: Path, as_json: bool
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="playhead-bench-") as home:
+        async with running_sandbox(Path(home), only=components, runtime=runtime) as sandbox:
+            figure, shares = await measure_throughput(sandbox, events_per_s, seconds)
+    if as_json:
+        _print(THROUGHPUT, [figure], as_json=True)
+    else:
+        click.echo(f"{machine_class()}, everything on this machine, the generator too\n")
+        _print_one(figure)
+    _print("by component", shares, as_json=as_json)
 
 
 async def _measure(parts: Sequence[str], seconds: float, runtime: Path, as_json: bool) -> None:
@@ -138,6 +165,13 @@ def _print(title: str, figures: Sequence[Any], *, as_json: bool) -> None:
     print_rows(columns, rows, as_json=as_json)
     if not as_json:
         click.echo()
+
+
+def _print_one(figure: msgspec.Struct) -> None:
+    """A figure of many parts, one below the other."""
+    rows = [(name, _rounded(getattr(figure, name))) for name in figure.__struct_fields__]
+    print_rows(("figure", "value"), rows)
+    click.echo()
 
 
 def _rounded(value: Any) -> Any:
