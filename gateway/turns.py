@@ -12,8 +12,8 @@ from typing import Final
 
 from gateway.admission import URGENCIES, Urgency
 
-TURN_BYTES: Final = 64 << 10
-"""About 4 ms of decoding and encoding on one core."""
+TURN_BYTES: Final = 32 << 10
+"""About 2 ms of decoding and encoding on one core; an answer takes several turns of the loop."""
 
 
 class Turns:

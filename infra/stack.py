@@ -34,10 +34,21 @@ LOOPBACK: Final = "127.0.0.1"
 NEW_TOPICS_TIMEOUT_MS: Final = 60_000
 """A broker that has just made its topics takes a while to lead them all."""
 EDGE_TOKEN_LIFETIME_S: Final = 365 * 86_400
-UNWAITED: Final = frozenset({"analytics", "fold", "recommendation", "steering"})
-"""Workers whose results no viewer waits for: on a busy machine the others come first."""
-UNWAITED_NICE: Final = 5
+SOON_NICE: Final = 5
 """A third of the weight of who has none."""
+UNWAITED_NICE: Final = 10
+"""A tenth of it."""
+WORKER_NICE: Final = {
+    "account": 0,
+    "license": 0,
+    "bitrate": SOON_NICE,
+    "catalog": SOON_NICE,
+    "steering": SOON_NICE,
+    "recommendation": UNWAITED_NICE,
+    "fold": UNWAITED_NICE,
+    "analytics": UNWAITED_NICE,
+}
+"""On a busy machine, what a viewer waits for comes first: the log, the gateway, these agents."""
 STORE_STAGE, WORKER_STAGE, FRONT_STAGE = 0, 1, 2
 """What faces clients stops first, the stores last."""
 
@@ -144,7 +155,7 @@ class Stack:
             ready=announced_probe(self._deployment.run / f"worker-{name}.json", "/livez"),
             after=after,
             stage=WORKER_STAGE,
-            nice=UNWAITED_NICE if name in UNWAITED else 0,
+            nice=WORKER_NICE[name],
         )
 
     def _gateway(self, after_log: tuple[str, ...]) -> Component:
