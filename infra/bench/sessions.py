@@ -32,8 +32,12 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 class FloodedSessions:
     """Sessions for one connection each, over several floods."""
 
-    def __init__(self, sandbox: Sandbox, count: int, events_per_post: int) -> None:
+    def __init__(
+        self, sandbox: Sandbox, count: int, events_per_post: int, *, url: str = ""
+    ) -> None:
+        """`url`: of a gateway beside the sandbox's first."""
         self._sandbox = sandbox
+        self._url = url or sandbox.deployment.gateway_url()
         self._events_per_post = events_per_post
         self._source = f"flood-{secrets.token_hex(4)}"
         self._sessions = tuple(a_session(sandbox.deployment) for _ in range(count))
@@ -55,7 +59,7 @@ class FloodedSessions:
     ) -> Flooded:
         """One more, from a process of its own."""
         plan = FloodPlan(
-            url=self._sandbox.deployment.gateway_url(),
+            url=self._url,
             sessions=self._sessions[:connections],
             source=self._source,
             first_posts=tuple(self._posts[:connections]),

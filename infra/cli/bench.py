@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from infra.bench.consumer import measure_consumer
+from infra.bench.curve import measure_curve
 from infra.bench.gateway import measure_gateway
 from infra.bench.licenses import measure_licenses
 from infra.bench.overload import measure_overload, split_cores
@@ -29,14 +30,20 @@ from infra.settings import load_settings
 PARTS = ("gateway", "licenses", "sink", "queryable", "consumer")
 OVERLOAD = "overload"
 THROUGHPUT = "throughput"
+CURVE = "curve"
+CURVE_S = 30.0
 LOAD_S = 300.0
 EVENT_PATH = ("kafka", "clickhouse", "migrations", "gateway", "analytics")
 
 
 @click.command("bench")
-@click.argument("what", type=click.Choice([OVERLOAD, THROUGHPUT]), required=False)
+@click.argument("what", type=click.Choice([OVERLOAD, THROUGHPUT, CURVE]), required=False)
 @click.option("--only", type=click.Choice(PARTS), multiple=True, help="Measure only this.")
-@click.option("--seconds", type=float, help="Length of each load: 5; 300 with WHAT.")
+@click.option(
+    "--seconds",
+    type=float,
+    help="Length of each load: 5; 300 of overload and throughput; 30 of curve.",
+)
 @click.option(
     "--events-per-post",
     type=click.Choice(["1", "10", "100"]),
@@ -66,7 +73,8 @@ def command(
 
     `overload` offers ten times of what the machine takes in events, for five minutes: the
     generators have one core, the deployment has the others. `throughput` offers a steady load and
-    tells what each component takes of the machine.
+    tells what each component takes of the machine. `curve` tells what an event costs with more
+    gateways and sinks, and with more rows stored.
 
     \b
     Example: playhead bench --only gateway --seconds 10
@@ -80,6 +88,8 @@ def command(
     elif what == THROUGHPUT:
         components = EVENT_PATH if path_only else ()
         asyncio.run(_throughput(events_per_s, seconds or LOAD_S, components, runtime, as_json))
+    elif what == CURVE:
+        asyncio.run(_curve(seconds or CURVE_S, runtime, as_json))
     else:
         asyncio.run(_measure(only or PARTS, seconds or 5.0, runtime, as_json))
 
@@ -117,6 +127,15 @@ async def _throughput(
         click.echo(f"{machine_class()}, everything on this machine, the generator too\n")
         _print_one(figure)
     _print("by component", shares, as_json=as_json)
+
+
+async def _curve(seconds: float, runtime: Path, as_json: bool) -> None:
+    with tempfile.TemporaryDirectory(prefix="playhead-bench-") as home:
+        async with running_sandbox(Path(home), only=EVENT_PATH, runtime=runtime) as sandbox:
+            figures = await measure_curve(sandbox, seconds)
+    if not as_json:
+        click.echo(f"{machine_class()}, everything on this machine, the generator too\n")
+    _print("CPU time of an event, µs", figures, as_json=as_json)
 
 
 async def _measure(parts: Sequence[str], seconds: float, runtime: Path, as_json: bool) -> None:

@@ -24,8 +24,7 @@ def command(names: tuple[str, ...], instance: str) -> None:
 
     Example: playhead worker license bitrate
     """
-    if re.fullmatch(r"[A-Za-z0-9-]{1,32}", instance) is None:
-        raise click.BadParameter("letters, digits and -, at most 32", param_hint="--instance")
+    check_instance(instance)
     if len(names) == 1:
         _run(names[0], instance)
         return
@@ -39,6 +38,12 @@ def command(names: tuple[str, ...], instance: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, pass_on)
     sys.exit(max((child.wait() for child in children), key=abs))
+
+
+def check_instance(name: str) -> None:
+    """Raise click.BadParameter for what cannot be part of a file's name."""
+    if re.fullmatch(r"[A-Za-z0-9-]{1,32}", name) is None:
+        raise click.BadParameter("letters, digits and -, at most 32", param_hint="--instance")
 
 
 def _run(name: str, instance: str) -> None:

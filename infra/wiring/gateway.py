@@ -24,6 +24,7 @@ from infra.operations.processes import CommandProcesses
 from infra.players.library import player_files
 from infra.settings import SettingsError
 from infra.wiring.parts import GATEWAY_DELIVERY_TIMEOUT_MS, Parts, open_parts
+from infra.workers import FIRST_INSTANCE, place_of
 from schemas.envelope import Role
 from schemas.sessions import SessionClaims
 from schemas.tokens import (
@@ -40,15 +41,15 @@ from streams.tokens import TokenVerifier
 C = TypeVar("C", bound=msgspec.Struct)
 
 
-def run_gateway_process(deployment: Deployment) -> None:
+def run_gateway_process(deployment: Deployment, *, instance: str = FIRST_INSTANCE) -> None:
     """The gateway in this process, until SIGTERM."""
     settings = deployment.settings
     configure_logging("gateway", settings.log_format, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(deployment))
+        runner.run(_run(deployment, place_of("gateway", instance)))
 
 
-async def _run(deployment: Deployment) -> None:
+async def _run(deployment: Deployment, place: str) -> None:
     async with open_parts(
         deployment,
         "playhead-gateway",
@@ -62,7 +63,7 @@ async def _run(deployment: Deployment) -> None:
             async with aiohttp.ClientSession() as http:
                 stored = ClickHouseSessions(deployment.reader_url(), http)
                 ports = _ports(parts, asker, followed, stored)
-                await serve(ports, deployment.run / "gateway.json")
+                await serve(ports, deployment.run / f"{place}.json")
         finally:
             await followed.stop()
             await asker.stop()
