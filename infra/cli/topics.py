@@ -18,6 +18,7 @@ from infra.deployment import Deployment
 from infra.operations.growing import PARTITIONS_MAX, SETTLING_S, Growth, grow
 from infra.operations.log_access import saying_why
 from infra.settings import load_settings
+from schemas.errors import PlayheadError
 from streams.admin import apply_topics
 from streams.asyncapi import asyncapi_document
 from streams.broker import Broker
@@ -141,16 +142,16 @@ def migrate(name: str, partitions: int, drain_s_max: int, dry_run: bool, as_json
             most = max(most, left)
             bar.update(task, description=step, total=most or None, completed=most - left)
 
-        growth = asyncio.run(
-            grow(
-                deployment,
-                topic,
-                partitions,
-                dry_run=dry_run,
-                drain_s_max=drain_s_max,
-                on_step=show,
-            )
+        work = grow(
+            deployment, topic, partitions, dry_run=dry_run, drain_s_max=drain_s_max, on_step=show
         )
+        try:
+            growth = asyncio.run(work)
+        except KeyboardInterrupt as error:
+            raise PlayheadError(
+                "stopped; the same command goes on. Until then the topics may be closed:"
+                " `playhead doctor` says"
+            ) from error
     _print_growth(growth, dry_run, as_json)
 
 

@@ -121,7 +121,7 @@ def why_refused(growth: Growth) -> str:
         most = max(each.partitions for each in growth.topics)
         return f"it has {most} partitions: Kafka takes none away"
     away = [each.consumer_group for each in growth.groups if not each.is_running]
-    if away and not growth.is_done:
+    if away:
         return f"nobody could write until {', '.join(away)} reads to the end, which does not run"
     late = [each for each in growth.groups if each.consumer_lag_ms > LAG_MS_MAX]
     if late and not any(each.is_closed for each in growth.topics):
@@ -150,9 +150,11 @@ async def grow(
     with saying_why(broker), _alone(deployment.home):
         async with _opened(broker) as log:
             growth = await log.look(partitions)
+            if growth.is_done:
+                return growth
             if reason := why_refused(growth):
                 raise GrowthRefusedError(f"{topic.name}: {reason}")
-            if dry_run or growth.is_done:
+            if dry_run:
                 return growth
             closed_at_s = time.monotonic()
             await log.close()
