@@ -14,7 +14,7 @@ SETUP := $(PYTHON) -m infra.setup.environment --venv $(VENV) $(CHOSEN)
 
 RUN_LOCKS ?= runtime content
 TEST_LOCKS ?= $(RUN_LOCKS) test
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test run test lint unit bench faults faults-long test-faults test-long status doctor simulate lock clean

@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,7 @@ from hypothesis import settings
 from infra.stack import with_bytecode
 from streams.broker import Broker
 from tests.integration import broker as kafka_support
+from tests.side_by_side import SideBySide
 
 # How long an example takes says more of what else the machine does than of the code.
 settings.register_profile("playhead", deadline=None)
@@ -28,17 +30,10 @@ def pytest_configure() -> None:
     sys.pycache_prefix = environment.get("PYTHONPYCACHEPREFIX", sys.pycache_prefix)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares something that is slow to start goes to one of the processes: see CONTRIBUTING.
-
-    All browser tests do: two players at once would starve each other.
-    """
-    for item in items:
-        if item.get_closest_marker("browser") is not None:
-            item.add_marker(pytest.mark.xdist_group("browser"))
-        elif item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
+    """See `make test`."""
+    return SideBySide(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import secrets
 from datetime import UTC, datetime
 
 import aiohttp
-import pytest
 
 from infra.clickhouse.client import open_client, parse_url
 from infra.workers import WORKER_NAMES
@@ -25,7 +24,6 @@ from tests.integration.commands import (
 )
 from tests.unit.cli.letters import Raw
 
-pytestmark = pytest.mark.xdist_group("operated")
 TOPIC = PLAYBACK_EVENTS.name
 
 

@@ -27,7 +27,6 @@ from streams.topics import BY_NAME, PLAYBACK_EVENTS, Topic
 from tests.integration.commands import Operator, eventually
 from tests.unit.cli.letters import Raw
 
-pytestmark = pytest.mark.xdist_group("operated")
 TOPIC = PLAYBACK_EVENTS.name
 SESSIONS, EVENTS_EACH, MISSING_EACH = 200, 100, 40
 AT = datetime.now(UTC)

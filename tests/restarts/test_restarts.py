@@ -22,7 +22,7 @@ from tests.restarts.restartable import Restartable
 from tests.restarts.viewer import Viewer
 from tests.restarts.viewing import DEVICE_ID, Viewing, done, open_viewing
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("restarts")]
+pytestmark = pytest.mark.timeout(600)
 AFTER_S = 1.0
 RECOVERY_S_MAX = 60.0
 BACK_TIMEOUT_S = 240.0

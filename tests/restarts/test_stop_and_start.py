@@ -28,7 +28,7 @@ from tests.restarts.restartable import Restartable
 from tests.restarts.viewer import Viewer
 from tests.restarts.viewing import Viewing, done, open_session, open_viewing, sign_in
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("restarts")]
+pytestmark = pytest.mark.timeout(900)
 STOP_S_MAX = 10.0
 SECOND_START_S_MAX = 15.0
 RESIDENT_BYTES_MAX = 2 << 30

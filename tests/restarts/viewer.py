@@ -17,7 +17,7 @@ from tests.restarts.attempts import Attempts
 from tests.restarts.client_ledger import ClientLedger, Fact
 from tests.restarts.viewing import Viewing
 
-TICK_S = 0.1
+TICK_S = 0.2
 EVENTS_PER_TICK = 7
 RETRY_S = 0.2
 LOOK_S = 0.4
