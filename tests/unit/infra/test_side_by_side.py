@@ -16,7 +16,11 @@ ROOT = Path(__file__).parents[3]
     ("used", "group"),
     [
         (r"pytest\.mark\.browser", "a browser"),
-        (r"def test_\w+\(\s*operator: Operator", "an operated deployment"),
+        # But for a file that has one of its own.
+        (
+            r"(?s)^(?!.*def operator\().*def test_\w+\(\s*operator: Operator",
+            "an operated deployment",
+        ),
         (r"\(deployment: Restartable", "a deployment that restarts"),
     ],
 )
