@@ -1,9 +1,13 @@
 """Makes Java's ahead-of-time cache for the broker, which then starts in half the time."""
 
 import asyncio
+import fcntl
+import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from infra.kafka.errors import KafkaSetupError
@@ -23,17 +27,38 @@ async def train(runtime: Path, *, niceness: int = 19) -> bool:
     priority, and 70 MB below `runtime`. When cancelled it leaves no process.
     Raises KafkaSetupError when Java made none, TimeoutError when the broker never came.
     """
-    if await asyncio.to_thread(has_aot_cache, runtime):
-        return False
-    with tempfile.TemporaryDirectory(prefix="kafka-aot-", dir=runtime) as scratch:
-        made = Path(scratch) / "made.aot"
-        record = (f"-XX:AOTCacheOutput={made}",)
-        launch = await asyncio.to_thread(
-            prepare, Path(scratch), 0, False, runtime=runtime, options=record
-        )
-        await _run_once(launch, niceness)
-        _replace(made, launch.aot_cache)
+    async with _alone(runtime / "kafka-aot.lock"):
+        if await asyncio.to_thread(has_aot_cache, runtime):
+            return False
+        await asyncio.to_thread(_sweep, runtime)
+        with tempfile.TemporaryDirectory(prefix="kafka-aot-", dir=runtime) as scratch:
+            made = Path(scratch) / "made.aot"
+            record = (f"-XX:AOTCacheOutput={made}",)
+            launch = await asyncio.to_thread(
+                prepare, Path(scratch), 0, False, runtime=runtime, options=record
+            )
+            await _run_once(launch, niceness)
+            _replace(made, launch.aot_cache)
     return True
+
+
+@asynccontextmanager
+async def _alone(lock_file: Path) -> AsyncIterator[None]:
+    """One maker at a time; a thread that waited for the lock could not be cancelled."""
+    with lock_file.open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(POLL_INTERVAL_S)
+        yield
+
+
+def _sweep(runtime: Path) -> None:
+    """Remove what makers that were killed have left."""
+    for left in runtime.glob("kafka-aot-*"):
+        shutil.rmtree(left)
 
 
 async def _run_once(launch: KafkaLaunch, niceness: int) -> None:
@@ -55,5 +80,5 @@ def _replace(made: Path, cache: Path) -> None:
     if not made.is_file():
         raise KafkaSetupError("Java ended without leaving an ahead-of-time cache")
     for outdated in cache.parent.glob("kafka-*.aot"):
-        outdated.unlink(missing_ok=True)  # another run may make one, too
+        outdated.unlink()
     made.rename(cache)
