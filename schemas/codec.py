@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -34,6 +34,13 @@ class Decoder(Generic[T]):
         """The message; InvalidMessageError with a stable reason where it is none."""
         try:
             return self._decoder.decode(data)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            raise _translated(error) from error
+
+    def decode_each(self, data: Iterable[bytes]) -> list[T]:
+        """The messages, all or none."""
+        try:
+            return list(map(self._decoder.decode, data))
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise _translated(error) from error
 

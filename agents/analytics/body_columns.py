@@ -1,69 +1,109 @@
-"""What events say beside who and when, as columns of the table's types."""
+"""What events say beside who and when, gathered type by type into columns of the table's types."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from agents.analytics.native import Codes, Column, Numbers, Texts, words_of
+from agents.analytics.native import Codes, Column, Numbers, Positions, Texts, Words
 
-Flags = npt.NDArray[np.bool_]
-
-_WORDS: Final = frozenset(("cdn", "object_type", "reason"))
-_TEXTS: Final = frozenset(("url", "code", "message", "name", "value"))
-_FLAGS: Final = frozenset(("is_starved", "is_fatal"))
-_WIDTHS: Final[Mapping[str, str]] = {
-    "bitrate_kbps": "UInt32",
-    "from_bitrate_kbps": "UInt32",
-    "top_bitrate_kbps": "UInt32",
-    "measured_throughput_kbps": "UInt32",
-    "height": "UInt16",
-    "status": "UInt16",
-    "playback_rate": "Float32",
+_WORDS: Final = frozenset(("type", "cdn", "object_type", "reason"))
+_TEXTS: Final = frozenset(("id", "extra", "url", "code", "message", "name", "value"))
+_TYPES: Final[Mapping[str, tuple[str, str]]] = {
+    "bitrate_kbps": ("UInt32", "<u4"),
+    "from_bitrate_kbps": ("UInt32", "<u4"),
+    "top_bitrate_kbps": ("UInt32", "<u4"),
+    "measured_throughput_kbps": ("UInt32", "<u4"),
+    "height": ("UInt16", "<u2"),
+    "status": ("UInt16", "<u2"),
+    "playback_rate": ("Float32", "<f4"),
+    "is_starved": ("Bool", "u1"),
+    "is_fatal": ("Bool", "u1"),
 }
-"""Of numbers that are no UInt64."""
-_NUMPY: Final[Mapping[str, str]] = {
-    "UInt64": "<u8",
-    "UInt32": "<u4",
-    "UInt16": "<u2",
-    "Float32": "<f4",
-    "Bool": "u1",
-}
+"""ClickHouse's and numpy's, of numbers that are no UInt64."""
 
 
-def body_column(name: str, values: Sequence[Any]) -> tuple[Column | None, Flags]:
-    """The column, None where no row says anything, and which rows do."""
+class Gathered(Protocol):
+    """A column that grows."""
+
+    def put(self, places: Positions, cells: Sequence[Any]) -> None:
+        """What the rows of these places say."""
+
+    def column(self, count: int) -> Column | None:
+        """Of all rows; None where none of them says anything."""
+
+
+def gathered(name: str) -> Gathered:
+    """An empty column for a field."""
     if name in _WORDS:
-        words = words_of(values)
-        is_said = np.array([bool(word) for word in words.words])[words.codes]
-        return (words if is_said.any() else None), is_said
-    if name in _TEXTS:
-        if not any(values):
-            return None, np.zeros(len(values), np.bool_)
-        return Texts([text or "" for text in values]), np.array([bool(text) for text in values])
-    absent_count = values.count(None)
-    if absent_count == len(values):
-        return None, np.zeros(len(values), np.bool_)
-    return _numbers(name, values, has_absent=absent_count > 0)
+        return _GatheredWords()
+    return _GatheredTexts() if name in _TEXTS else _GatheredNumbers(name)
 
 
-def _numbers(name: str, values: Sequence[Any], *, has_absent: bool) -> tuple[Column, Flags]:
-    type_name = "Bool" if name in _FLAGS else _WIDTHS.get(name, "UInt64")
-    # As float64, None is NaN; every number of the schema is exact in it.
-    numbers = np.array(values, np.float64)
-    is_said = ~np.isnan(numbers) if has_absent else np.ones(len(values), np.bool_)
-    if has_absent:
-        numbers[~is_said] = 0
-    with np.errstate(over="ignore"):
-        stored = numbers.astype(_NUMPY[type_name])
-    if name == "is_starved":  # its column has no null: not said is not so
-        return Numbers(type_name, stored), is_said
-    return Numbers(f"Nullable({type_name})", stored, (~is_said).astype(np.uint8)), is_said
+class _GatheredWords:
+    def __init__(self) -> None:
+        self._words: Codes[str, str] = Codes(str)
+        self._not_said = self._words[""]
+        self._parts: list[tuple[Positions, npt.NDArray[np.uint32]]] = []
+
+    def put(self, places: Positions, cells: Sequence[str]) -> None:
+        if any(cells):
+            self._parts.append((places, self._words.of(cells)))
+
+    def column(self, count: int) -> Words | None:
+        if not self._parts:
+            return None
+        return Words(
+            self._words.known, _scattered(self._parts, np.full(count, self._not_said, np.uint32))
+        )
 
 
-def of_codes(flags: Sequence[bool], codes: Codes) -> Flags:
-    """The flag of each row's code."""
-    return np.array(flags, np.bool_)[codes]
+class _GatheredTexts:
+    def __init__(self) -> None:
+        self._parts: list[tuple[Positions, Sequence[str]]] = []
+
+    def put(self, places: Positions, cells: Sequence[str]) -> None:
+        if any(cells):
+            self._parts.append((places, cells))
+
+    def column(self, count: int) -> Texts | None:
+        if not self._parts:
+            return None
+        texts = [""] * count
+        for places, cells in self._parts:
+            for place, cell in zip(places.tolist(), cells, strict=True):
+                texts[place] = cell
+        return Texts(texts)
+
+
+class _GatheredNumbers:
+    def __init__(self, name: str) -> None:
+        self._type_name, self._width = _TYPES.get(name, ("UInt64", "<u8"))
+        self._has_null = name != "is_starved"  # its column has none: not said is not so
+        self._parts: list[tuple[Positions, npt.NDArray[Any]]] = []
+
+    def put(self, places: Positions, cells: Sequence[float]) -> None:
+        # Every number of the schema is exact as a float64.
+        self._parts.append((places, np.fromiter(cells, np.float64, len(cells))))
+
+    def column(self, count: int) -> Numbers | None:
+        values = _scattered(self._parts, np.full(count, np.nan))
+        is_said = ~np.isnan(values)
+        if not is_said.any():
+            return None
+        with np.errstate(over="ignore"):
+            stored = np.where(is_said, values, 0).astype(self._width)
+        if not self._has_null:
+            return Numbers(self._type_name, stored) if stored.any() else None
+        return Numbers(f"Nullable({self._type_name})", stored, (~is_said).astype(np.uint8))
+
+
+def _scattered(
+    parts: Iterable[tuple[Positions, npt.NDArray[Any]]], into: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
+    for places, cells in parts:
+        into[places] = cells
+    return into

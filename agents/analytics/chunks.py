@@ -58,9 +58,8 @@ class Chunk:
         """Names exactly these records."""
         return f"{TOKEN_VERSION}:{self.topic}:{self.partition}:{self.first}-{self.last}"
 
-    def placed(self, position: int) -> RawRecord:
-        """The record at a position of `records`, with its place."""
-        record = self.records[position]
+    def placed(self, record: LogRecord) -> RawRecord:
+        """One of the records, with its place."""
         return FetchedRecord(
             self.partition,
             record.offset,

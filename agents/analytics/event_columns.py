@@ -1,26 +1,34 @@
-"""Decoded events as columns: strings as codes, numbers as arrays, what nobody says left out."""
+"""Events as columns: strings as codes, numbers as arrays, what nobody says left out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from agents.analytics.body_columns import Flags, body_column, of_codes
-from agents.analytics.moments import UNTOLD, Milliseconds, right_at_ms, session_facts
-from agents.analytics.native import Codes, Column, Numbers, Texts, Words, coded, words_of
+from agents.analytics.body_columns import Gathered, gathered
+from agents.analytics.identities import Identities
+from agents.analytics.moments import (
+    UNTOLD,
+    Milliseconds,
+    instants_ms,
+    right_at_ms,
+    session_facts,
+    storable_ms,
+)
+from agents.analytics.native import Codes, Column, Numbers, Positions, Texts, Words, words_of
 from agents.analytics.payloads import Hashes, PayloadHash
-from agents.analytics.wire import ANY_BODY, BODY, REQUIRED
+from agents.analytics.wire import HEAD, WIRES, UnknownWire
 from schemas import codec
-from schemas.errors import InvalidMessageError
 from schemas.events import Stamp
+from streams.reader import LogRecord
 
 INSTANT: Final = "DateTime64(3, 'UTC')"
-_BODY_NAMES: Final = tuple(sorted(frozenset().union(*BODY.values())))
 _STAMP_WORDS: Final = tuple(
     field.name
     for field in msgspec.structs.fields(Stamp)
@@ -28,159 +36,174 @@ _STAMP_WORDS: Final = tuple(
 )
 _NO_STAMP: Final = Stamp(received_at_ms=UNTOLD, via="ingest")
 _UINT32_MAX: Final = 0xFFFF_FFFF
+_stamps: codec.Decoder[Stamp | None] = codec.Decoder(Stamp | None)
 
 
-@dataclass(slots=True)
-class Events:
-    """Some events by column. `strange`: rows that only `EventReader` can judge."""
+_BODY: Final[Mapping[Any, tuple[tuple[str, Callable[[Any], Any]], ...]]] = {
+    kind: tuple(
+        (name, attrgetter(name)) for name in kind.__struct_fields__ if name not in (*HEAD, "type")
+    )
+    for kind in (*WIRES.values(), UnknownWire)
+}
+"""By type: the fields that become the columns of their names, and how to take them."""
 
-    strange: Flags
-    sessions: Sequence[str]
-    session_codes: Codes
-    sources: Words
+
+class _Head(NamedTuple):
+    """What every event has, by row; sessions, sources and stamps as codes."""
+
+    offsets: npt.NDArray[np.int64]
+    timestamps_ms: Milliseconds
+    at_ms: Milliseconds
     sequences: npt.NDArray[np.int64]
+    sessions: npt.NDArray[np.uint32]
+    sources: npt.NDArray[np.uint32]
+    stamps: npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Some records of the log as columns."""
+
+    offsets: npt.NDArray[np.int64]
     received_ms: Milliseconds
     hashes: Hashes
-    sent: dict[str, Column] = field(default_factory=dict)
+    identities: Identities
+    sent: dict[str, Column]
     """What becomes columns of the table."""
 
 
-class EventTabulator:
-    """Makes the table's columns of what Wires say."""
+class EventColumns:
+    """Gathers wires, block by block: each is taken apart while the processor's cache holds it."""
 
     def __init__(self) -> None:
-        self._stamps: codec.Decoder[Stamp | None] = codec.Decoder(Stamp | None)
-        self._extras: codec.Decoder[dict[str, Any] | None] = codec.Decoder(dict[str, Any] | None)
+        self.count = 0
+        self._sessions: Codes[str, tuple[int, int, int]] = Codes(session_facts)
+        self._sources: Codes[str, str] = Codes(str)
+        self._stamps = Codes(_read_stamp)
+        self._heads: list[_Head] = []
+        self._said: dict[str, Gathered] = {}
 
-    def tabulate(self, said: Mapping[str, Sequence[Any]], timestamps_ms: Milliseconds) -> Events:
-        """The columns of Wires' fields; `timestamps_ms`: when the broker took the records."""
-        count = len(timestamps_ms)
-        sessions, session_codes = coded(said["session_id"])
-        events = Events(
-            strange=np.zeros(count, np.bool_),
-            sessions=sessions,
-            session_codes=session_codes,
-            sources=words_of(said["source"]),
-            sequences=np.array(said["sequence"], np.int64),
-            received_ms=timestamps_ms,
-            hashes=np.zeros(count, np.uint64),
+    def add(self, records: Sequence[LogRecord], wires: Sequence[Any]) -> None:
+        """Take the next rows; `wires`: what the records say.
+
+        Raises InvalidMessageError, and takes none, where only `EventReader` can judge one.
+        """
+        head = _Head(
+            offsets=np.array([record.offset for record in records], np.int64),
+            timestamps_ms=np.array([record.timestamp for record in records], np.int64),
+            at_ms=instants_ms([wire.at for wire in wires]),
+            sequences=np.array([wire.sequence for wire in wires], np.int64),
+            sessions=self._sessions.of([wire.session_id for wire in wires]),
+            sources=self._sources.of([wire.source for wire in wires]),
+            stamps=self._stamps.of([bytes(wire.stamp) for wire in wires]),
         )
-        types = words_of(said["type"])
-        events.sent |= {
-            "type": types,
-            "source": events.sources,
-            "sequence": Numbers("UInt64", events.sequences),
-        }
-        payload = PayloadHash(events.hashes)
-        payload.add("type", types)
-        _add_body(events, types, said, payload)
-        _add_times(events, said["at"], payload)
-        self._add_extra(events, said["extra"], payload)
-        self._add_stamps(events, said["stamp"])
-        _add_ids(events, said["id"])
-        return events
+        places = np.arange(self.count, self.count + len(wires))
+        self.count += len(wires)
+        self._heads.append(head)
+        self._put("id", places, [wire.id for wire in wires])
+        if any(extras := [wire.extra for wire in wires]):
+            texts = [codec.encode(extra).decode() if extra else "" for extra in extras]
+            self._put("extra", places, texts)
+        for kind, its_places, told in _by_kind(wires, places):
+            tag = kind.__struct_config__.tag
+            self._put("type", its_places, [tag or wire.type for wire in told])
+            for name, cell_of in _BODY[kind]:
+                self._put(name, its_places, list(map(cell_of, told)))
 
-    def _add_extra(self, events: Events, raws: Sequence[msgspec.Raw], payload: PayloadHash) -> None:
-        texts = [""] * len(raws)
-        for position, raw in enumerate(raws):
-            if not raw:
-                continue
-            try:
-                extra = self._extras.decode(raw)
-            except InvalidMessageError:
-                events.strange[position] = True
-            else:
-                texts[position] = codec.encode(extra).decode() if extra else ""
-        if any(texts):
-            events.sent["extra"] = Texts(texts)
-            payload.add("extra", Texts(texts))
-
-    def _add_stamps(self, events: Events, raws: Sequence[msgspec.Raw]) -> None:
-        """What the gateway adds is the same for all events of a POST."""
-        lines, codes = coded([bytes(raw) for raw in raws])
-        stamps = [self._stamp(line) for line in lines]
-        events.strange |= np.array([stamp is None for stamp in stamps])[codes]
-        known = [stamp or _NO_STAMP for stamp in stamps]
-        received_ms = np.array([stamp.received_at_ms for stamp in known], np.int64)[codes]
-        is_told = received_ms != UNTOLD
-        events.received_ms = np.where(is_told, received_ms, events.received_ms)
-        for name in _STAMP_WORDS:
-            words, word_codes = coded([str(getattr(stamp, name)) for stamp in known])
-            if words != [""]:
-                events.sent[name] = Words(words, word_codes[codes])
-        asns = np.clip([min(stamp.asn, _UINT32_MAX) for stamp in known], 0, _UINT32_MAX)
-        if asns.any():
-            events.sent["asn"] = Numbers("UInt32", asns.astype("<u4")[codes])
-        canaries = np.array([stamp.canary for stamp in known], np.uint8)
-        if canaries.any():
-            events.sent["canary"] = Numbers("Bool", canaries[codes])
-
-    def _stamp(self, line: bytes) -> Stamp | None:
-        """None where it is none, and the gateway's facts cannot be told."""
-        if not line:
-            return _NO_STAMP
-        try:
-            return self._stamps.decode(line) or _NO_STAMP
-        except InvalidMessageError:
-            return None
-
-
-def _add_body(
-    events: Events, types: Words, said: Mapping[str, Sequence[Any]], payload: PayloadHash
-) -> None:
-    allowed = [BODY.get(kind, ANY_BODY) for kind in types.words]
-    required = [REQUIRED.get(kind, frozenset()) for kind in types.words]
-    events.strange |= of_codes([kind not in BODY for kind in types.words], types.codes)
-    for name in _BODY_NAMES:
-        values = said[name]
-        if name == "is_fatal":
-            values = _completed(types, values)
-        column, is_said = body_column(name, values)
-        needs = of_codes([name in names for names in required], types.codes)
+    def _put(self, name: str, places: Positions, cells: Sequence[Any]) -> None:
+        column = self._said.get(name)
         if column is None:
-            events.strange |= needs
-            continue
-        may = of_codes([name in names for names in allowed], types.codes)
-        events.strange |= (needs & ~is_said) | (is_said & ~may)
-        events.sent[name] = column
-        payload.add(name, column)
+            column = self._said[name] = gathered(name)
+        column.put(places, cells)
+
+    def events(self) -> Events:
+        """All that was gathered; not nothing."""
+        head = _Head(*map(np.concatenate, zip(*self._heads, strict=True)))
+        columns = {name: said.column(self.count) for name, said in sorted(self._said.items())}
+        sent = {name: column for name, column in columns.items() if column is not None}
+        ids = sent.pop("id", None)
+        payload = PayloadHash(self.count)
+        for name, column in sent.items():
+            payload.add(name, column)
+        payload.add("at", Numbers(INSTANT, head.at_ms))
+        stamps = self._stamps.known
+        received_ms = np.array([stamp.received_at_ms for stamp in stamps], np.int64)[head.stamps]
+        received_ms = np.where(received_ms == UNTOLD, head.timestamps_ms, received_ms)
+        sent |= {
+            **_identity_columns(head, self._sessions.known),
+            **_stamp_columns(head.stamps, stamps),
+            **_without_derived(ids, head.stamps, stamps),
+            "source": Words(self._sources.known, head.sources),
+            "sequence": Numbers("UInt64", head.sequences),
+            "received_at": Numbers(INSTANT, storable_ms(received_ms)),
+            "payload_hash": Numbers("UInt64", payload.values),
+            "kafka_offset": Numbers("UInt64", head.offsets),
+            "kafka_time": Numbers(INSTANT, storable_ms(head.timestamps_ms)),
+        }
+        identities = Identities(
+            session_names=list(self._sessions),
+            sessions=head.sessions,
+            source_names=self._sources.known,
+            sources=head.sources,
+            sequences=head.sequences,
+        )
+        return Events(head.offsets, received_ms, payload.values, identities, sent)
 
 
-def _completed(types: Words, values: Sequence[bool | None]) -> Sequence[bool | None]:
-    """Errors say whether they are fatal only where they are not."""
-    is_error = of_codes([kind == "error" for kind in types.words], types.codes)
-    if not is_error.any():
-        return values
-    pairs = zip(values, is_error.tolist(), strict=True)
-    return [value is not False if error else value for value, error in pairs]
+def _by_kind(
+    wires: Sequence[Any], places: Positions
+) -> Iterator[tuple[Any, Positions, Sequence[Any]]]:
+    """The wires of each type, and their places."""
+    kinds = list(map(type, wires))
+    distinct = dict.fromkeys(kinds)
+    if len(distinct) == 1:
+        yield kinds[0], places, wires
+        return
+    for kind in distinct:
+        rows = np.flatnonzero([each is kind for each in kinds])
+        yield kind, places[rows], [wires[row] for row in rows.tolist()]
 
 
-def _add_times(events: Events, at: Sequence[Any], payload: PayloadHash) -> None:
-    at_ms = np.rint(np.array([moment.timestamp() for moment in at]) * 1000).astype(np.int64)
-    payload.add("at", Numbers(INSTANT, at_ms))
-    facts = np.zeros((len(events.sessions), 2), "<u8")
-    began_ms = np.zeros(len(events.sessions), np.int64)
-    for number, session in enumerate(events.sessions):
-        try:
-            high, low, began_ms[number] = session_facts(session)
-        except InvalidMessageError:
-            events.strange |= events.session_codes == number
-        else:
-            facts[number] = high, low
-    right_ms = right_at_ms(at_ms, began_ms[events.session_codes])
-    events.sent["session_id"] = Numbers("UUID", facts[events.session_codes])
-    events.sent["at"] = Numbers(INSTANT, right_ms)
-    if (right_ms != at_ms).any():
-        events.sent["clock_error_ms"] = Numbers("Int64", at_ms - right_ms)
+def _read_stamp(line: bytes) -> Stamp:
+    return (_stamps.decode(line) if line else None) or _NO_STAMP
 
 
-def _add_ids(events: Events, ids: Sequence[str]) -> None:
+def _identity_columns(head: _Head, sessions: Sequence[tuple[int, int, int]]) -> dict[str, Column]:
+    """The session, and when the event was: by the client's clock, where that can be."""
+    halves = np.array([(high, low) for high, low, _ in sessions], "<u8")
+    began_ms = np.array([began_ms for _, _, began_ms in sessions], np.int64)
+    right_ms = right_at_ms(head.at_ms, began_ms[head.sessions])
+    columns: dict[str, Column] = {
+        "session_id": Numbers("UUID", halves[head.sessions]),
+        "at": Numbers(INSTANT, right_ms),
+    }
+    if (right_ms != head.at_ms).any():
+        columns["clock_error_ms"] = Numbers("Int64", head.at_ms - right_ms)
+    return columns
+
+
+def _stamp_columns(codes: npt.NDArray[np.uint32], stamps: Sequence[Stamp]) -> dict[str, Column]:
+    """What the gateway adds, which is the same for all events of a POST."""
+    columns: dict[str, Column] = {}
+    for name in _STAMP_WORDS:
+        words = words_of([str(getattr(stamp, name)) for stamp in stamps])
+        if any(words.words):
+            columns[name] = Words(words.words, words.codes[codes])
+    asns = np.clip([min(stamp.asn, _UINT32_MAX) for stamp in stamps], 0, _UINT32_MAX)
+    if asns.any():
+        columns["asn"] = Numbers("UInt32", asns.astype("<u4")[codes])
+    canaries = np.array([stamp.canary for stamp in stamps], np.uint8)
+    if canaries.any():
+        columns["canary"] = Numbers("Bool", canaries[codes])
+    return columns
+
+
+def _without_derived(
+    ids: Column | None, codes: npt.NDArray[np.uint32], stamps: Sequence[Stamp]
+) -> dict[str, Column]:
     """The ids that clients gave; CMCD's are derived from the identity."""
-    via = events.sent["via"]
-    assert isinstance(via, Words)
-    is_derived = of_codes([way == "cmcd" for way in via.words], via.codes)
-    if is_derived.any():
-        pairs = zip(ids, is_derived.tolist(), strict=True)
-        ids = ["" if derived else given for given, derived in pairs]
-    if any(ids):
-        events.sent["id"] = Texts(ids)
+    if not isinstance(ids, Texts):
+        return {}
+    is_derived = np.array([stamp.via == "cmcd" for stamp in stamps])[codes].tolist()
+    texts = ["" if derived else given for given, derived in zip(ids.texts, is_derived, strict=True)]
+    return {"id": Texts(texts)} if any(texts) else {}

@@ -8,7 +8,7 @@ import numpy as np
 
 from agents.analytics.chunks import Chunk
 from agents.analytics.event_table import EventTable, EventTableReader
-from agents.analytics.identities import SeenIdentities
+from agents.analytics.identities import Identities, SeenIdentities
 from agents.analytics.intake import AskStored, Knowledge, Prepared, aside_line
 from agents.analytics.writer import Line, Lines
 
@@ -42,11 +42,11 @@ class EventIntake:
         table = self._reader.read(chunk)
         prepared = Prepared(unreadable=list(table.unreadable))
         if table.events is not None:
-            await self._learn(seen, table.events.sessions)
+            await self._learn(seen, table.events.identities.session_names)
         stored = await ask_stored()
         if table.events is None:
             return prepared
-        is_kept = seen.add(table.identities())
+        is_kept = seen.add(table.events.identities)
         seen.shrink()
         rows = table.rows()
         if stored:
@@ -70,9 +70,10 @@ class EventIntake:
     async def _set_aside(self, table: EventTable, is_kept: list[bool]) -> Lines:
         """A re-send is told from a conflict by the payload that counts."""
         assert table.events is not None
-        identities = _identities_of(table)
+        identities = _listed(table.events.identities)
         hashes = table.events.hashes.tolist()
         received_ms = table.events.received_ms.tolist()
+        offsets = table.events.offsets.tolist()
         again = [row for row, kept in enumerate(is_kept) if not kept]
         repeated = {identities[row] for row in again}
         firsts = {
@@ -82,6 +83,7 @@ class EventIntake:
         }
         if unknown := repeated - firsts.keys():
             firsts |= await self._knowledge.payload_hashes(unknown)
+        raws = {record.offset: table.chunk.placed(record) for record in table.chunk.records}
         lines: list[Line] = []
         for row in again:
             session, source, sequence = identity = identities[row]
@@ -90,7 +92,7 @@ class EventIntake:
                 aside_line(
                     "duplicate" if is_same else "conflict",
                     table.chunk.topic,
-                    table.chunk.placed(int(table.positions[row])),
+                    raws[offsets[row]],
                     received_ms[row],
                     session_id=session,
                     source=source,
@@ -100,8 +102,7 @@ class EventIntake:
         return Lines(lines)
 
 
-def _identities_of(table: EventTable) -> list[Identity]:
-    identities = table.identities()
+def _listed(identities: Identities) -> list[Identity]:
     return list(
         zip(
             [identities.session_names[code] for code in identities.sessions.tolist()],

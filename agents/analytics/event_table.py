@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from agents.analytics.chunks import Chunk
-from agents.analytics.event_columns import INSTANT, Events, EventTabulator
+from agents.analytics.event_columns import EventColumns, Events
 from agents.analytics.event_rows import EventReader
-from agents.analytics.identities import Identities
-from agents.analytics.moments import storable_ms
 from agents.analytics.native import Column, Numbers, Positions, Words, block_bytes
-from agents.analytics.wire import read_cells
+from agents.analytics.wire import read_wires
 from schemas.errors import InvalidMessageError
-from streams.reader import RawRecord
+from streams.reader import LogRecord, RawRecord
+
+BLOCK_ROWS: Final = 256
+"""What fits into the processor's cache, in all the forms that it takes."""
 
 
 class EventRows:
@@ -52,12 +53,11 @@ class EventRows:
         return block_bytes(self._columns, len(self.offsets))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class EventTable:
-    """The readable records of a chunk. `positions`: where in the chunk the rows' records stand."""
+    """The records of a chunk, sorted out."""
 
     chunk: Chunk
-    positions: Positions
     events: Events | None
     """None where nothing could be read."""
     unreadable: Sequence[tuple[RawRecord, InvalidMessageError]]
@@ -65,61 +65,42 @@ class EventTable:
     def rows(self) -> EventRows:
         """All of them as rows, duplicates too."""
         assert self.events is not None
-        events, chunk = self.events, self.chunk
-        records = [chunk.records[position] for position in self.positions.tolist()]
-        offsets = np.array([record.offset for record in records], np.int64)
-        times_ms = np.array([record.timestamp for record in records], np.int64)
-        nothing = np.zeros(len(records), np.uint32)
-        columns = events.sent | {
-            "received_at": Numbers(INSTANT, storable_ms(events.received_ms)),
-            "payload_hash": Numbers("UInt64", events.hashes),
-            "topic": Words([chunk.topic], nothing),
-            "kafka_partition": Numbers("UInt16", (nothing + chunk.partition).astype("<u2")),
-            "kafka_offset": Numbers("UInt64", offsets),
-            "kafka_time": Numbers(INSTANT, storable_ms(times_ms)),
+        offsets = self.events.offsets
+        nothing = np.zeros(len(offsets), np.uint32)
+        columns = self.events.sent | {
+            "topic": Words([self.chunk.topic], nothing),
+            "kafka_partition": Numbers("UInt16", (nothing + self.chunk.partition).astype("<u2")),
         }
         return EventRows(offsets, columns)
 
-    def identities(self) -> Identities:
-        """Who they are."""
-        assert self.events is not None
-        events = self.events
-        return Identities(
-            session_names=events.sessions,
-            sessions=events.session_codes,
-            source_names=events.sources.words,
-            sources=events.sources.codes,
-            sequences=events.sequences,
-        )
-
 
 class EventTableReader:
-    """Reads chunks: by columns what is as this version writes it, and the rest one by one."""
+    """Reads chunks: by blocks what is as this version writes it, and the rest one by one."""
 
     def __init__(self) -> None:
-        self._tabulator = EventTabulator()
         self._reader = EventReader()
 
     def read(self, chunk: Chunk) -> EventTable:
         """The table of a chunk; what becomes no row is told with the reason."""
-        values = [record.value for record in chunk.records]
-        timestamps_ms = np.array([record.timestamp for record in chunk.records], np.int64)
-        instead: dict[int, Any] = {}
-        unreadable: list[tuple[RawRecord, InvalidMessageError]] = []
-        while True:
-            cells = read_cells(values, instead)
-            positions = np.array(cells.positions, np.intp)
-            events, strange = None, cells.unread
-            if cells.positions:
-                events = self._tabulator.tabulate(cells.columns, timestamps_ms[positions])
-                strange += positions[np.flatnonzero(events.strange)].tolist()
-            unjudged = [position for position in strange if position not in instead]
-            if not unjudged:
-                return EventTable(chunk, positions, events, unreadable)
-            for position in sorted(unjudged):
-                raw = chunk.placed(position)
-                try:
-                    instead[position] = self._reader.read(raw)
-                except InvalidMessageError as error:
-                    instead[position] = None
-                    unreadable.append((raw, error))
+        columns, unreadable = EventColumns(), list[tuple[RawRecord, InvalidMessageError]]()
+        for start in range(0, len(chunk.records), BLOCK_ROWS):
+            block = chunk.records[start : start + BLOCK_ROWS]
+            try:
+                columns.add(block, read_wires([record.value for record in block]))
+            except InvalidMessageError:
+                unreadable += self._read_each(chunk, block, columns)
+        return EventTable(chunk, columns.events() if columns.count else None, unreadable)
+
+    def _read_each(
+        self, chunk: Chunk, block: Sequence[LogRecord], columns: EventColumns
+    ) -> Iterator[tuple[RawRecord, InvalidMessageError]]:
+        records, wires = list[LogRecord](), list[Any]()
+        for record in block:
+            try:
+                wires.append(self._reader.read(record))
+            except InvalidMessageError as error:
+                yield chunk.placed(record), error
+            else:
+                records.append(record)
+        if records:
+            columns.add(records, wires)

@@ -110,8 +110,8 @@ def _readable(
     chunk: Chunk, read: Callable[[RawRecord], Any], prepared: Prepared
 ) -> list[tuple[RawRecord, Any]]:
     rows: list[tuple[RawRecord, Any]] = []
-    for position in range(len(chunk.records)):
-        raw = chunk.placed(position)
+    for record in chunk.records:
+        raw = chunk.placed(record)
         try:
             rows.append((raw, read(raw)))
         except InvalidMessageError as error:

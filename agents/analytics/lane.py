@@ -119,10 +119,10 @@ class Lane:
         await self._stored(chunk)
 
     async def _bury_refused(self, chunk: Chunk, refused: set[int]) -> None:
-        for position, record in enumerate(chunk.records):
+        for record in chunk.records:
             if record.offset in refused:
                 error = InvalidMessageError("unstorable", "ClickHouse cannot read its row")
-                await self._bury(chunk.topic, chunk.placed(position), error)
+                await self._bury(chunk.topic, chunk.placed(record), error)
 
 
 class PatientKnowledge:

@@ -6,17 +6,17 @@ session, the player's facts) costs a few nanoseconds a row, here and there.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 H = TypeVar("H", bound=Hashable)
+V = TypeVar("V")
 
 Positions = npt.NDArray[np.intp]
-Codes = npt.NDArray[np.uint32]
 
 _DICTIONARY_VERSION: Final = (1).to_bytes(8, "little")
 _OWN_KEYS_OF_32_BIT_CODES: Final = (1 << 9 | 2).to_bytes(8, "little")
@@ -69,7 +69,7 @@ class Words:
     """Strings of which few are distinct: `words[codes[i]]` is the i-th."""
 
     words: Sequence[str]
-    codes: Codes
+    codes: npt.NDArray[np.uint32]
     type_name: str = "LowCardinality(String)"
 
     def __len__(self) -> int:
@@ -110,17 +110,29 @@ class Texts:
         return _strings(self.texts)
 
 
+class Codes(dict[H, int], Generic[H, V]):
+    """Numbers distinct values in the order of their first appearance; `known`: what each is."""
+
+    def __init__(self, read: Callable[[H], V]) -> None:
+        super().__init__()
+        self._read = read
+        self.known: list[V] = []
+
+    def __missing__(self, value: H) -> int:
+        """A new one; raises what `read` raises, and does not number it then."""
+        self.known.append(self._read(value))
+        code = self[value] = len(self)
+        return code
+
+    def of(self, values: Sequence[H]) -> npt.NDArray[np.uint32]:
+        """The code of each value."""
+        return np.fromiter(map(self.__getitem__, values), np.uint32, len(values))
+
+
 def words_of(values: Sequence[str]) -> Words:
     """The strings, each distinct one once, in the order of their first appearance."""
-    return Words(*coded(values))
-
-
-def coded(values: Sequence[H]) -> tuple[list[H], Codes]:
-    """The distinct values in the order of their first appearance, and which one each value is."""
-    codes = {value: code for code, value in enumerate(dict.fromkeys(values))}
-    if len(codes) == 1:
-        return list(codes), np.zeros(len(values), np.uint32)
-    return list(codes), np.fromiter(map(codes.__getitem__, values), np.uint32, len(values))
+    codes: Codes[str, str] = Codes(str)
+    return Words(codes.known, codes.of(values))
 
 
 def block_bytes(columns: Mapping[str, Column], row_count: int) -> bytes:

@@ -22,10 +22,10 @@ _MIX_2: Final = np.uint64(0x94D0_49BB_1331_11EB)
 
 
 class PayloadHash:
-    """Gathers the columns of events into `values`, which begins with zeros."""
+    """Gathers the columns of so many events into `values`."""
 
-    def __init__(self, values: Hashes) -> None:
-        self._values = values
+    def __init__(self, count: int) -> None:
+        self.values: Hashes = np.zeros(count, np.uint64)
 
     def add(self, name: str, column: Column) -> None:
         """Take a column into account; empty texts and nulls say nothing."""
@@ -41,7 +41,7 @@ class PayloadHash:
                 shares[column.nulls != 0] = 0
             elif column.type_name == "Bool":
                 shares[column.values == 0] = 0
-        self._values ^= shares
+        self.values ^= shares
 
 
 def _text_shares(salt: int, texts: Any) -> Hashes:

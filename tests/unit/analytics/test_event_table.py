@@ -6,14 +6,12 @@ from datetime import UTC
 from typing import Any, get_args
 
 import msgspec
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.analytics.event_columns import EventTabulator
+from agents.analytics.event_columns import EventColumns
 from agents.analytics.event_rows import EventReader
-from agents.analytics.event_table import EventTable
-from agents.analytics.wire import BLOCK_ROWS, read_cells
+from agents.analytics.event_table import BLOCK_ROWS, EventTable
 from schemas import codec
 from schemas.events import Heartbeat, Play, PlaybackError, PlaybackEvent, Seek, Stamp
 from tests.unit.analytics.playback import SESSION_ID, TimeLine
@@ -57,14 +55,9 @@ EVENTS = st.sampled_from(get_args(PlaybackEvent)).flatmap(
 
 def one_by_one(*values: bytes) -> list[dict[str, Any]]:
     """The rows as `EventReader` alone reads them."""
-    chunk = a_chunk(*values)
-    reader, instead = EventReader(), dict[int, Any]()
-    for position in range(len(values)):
-        instead[position] = reader.read(chunk.placed(position))
-    cells = read_cells(values, instead)
-    timestamps_ms = np.array([record.timestamp for record in chunk.records], np.int64)
-    events = EventTabulator().tabulate(cells.columns, timestamps_ms)
-    return cells_of(EventTable(chunk, np.arange(len(values)), events, ()).rows())
+    chunk, reader, columns = a_chunk(*values), EventReader(), EventColumns()
+    columns.add(chunk.records, [reader.read(record) for record in chunk.records])
+    return cells_of(EventTable(chunk, columns.events(), ()).rows())
 
 
 @settings(deadline=None, max_examples=60)  # a loaded machine is no counterexample

@@ -12,7 +12,7 @@ from agents.analytics.identities import (
     Intervals,
     SeenIdentities,
 )
-from agents.analytics.native import coded
+from agents.analytics.native import words_of
 from schemas.ids import uuid7
 
 NOW_MS = 1_790_000_000_000
@@ -23,13 +23,13 @@ def a_session(number: int, at_ms: int = NOW_MS) -> str:
 
 
 def identities_of(*triples: tuple[str, str, int]) -> Identities:
-    sessions, session_codes = coded([session for session, _, _ in triples])
-    sources, source_codes = coded([source for _, source, _ in triples])
+    sessions = words_of([session for session, _, _ in triples])
+    sources = words_of([source for _, source, _ in triples])
     return Identities(
-        session_names=sessions,
-        sessions=session_codes,
-        source_names=sources,
-        sources=source_codes,
+        session_names=sessions.words,
+        sessions=sessions.codes,
+        source_names=sources.words,
+        sources=sources.codes,
         sequences=np.array([number for _, _, number in triples], np.int64),
     )
 
