@@ -1,34 +1,34 @@
 """Where one insert ends and the next begins: a pure function of the log.
 
-A chunk starts where the last one ended and takes records until a count, a size, or a record of a
-later time bucket by the broker's clock. So a sink that died cuts the same chunks again, and the
+A chunk starts where the last one ended and takes whole batches until a count, a size, or a batch of
+a later time bucket by the broker's clock. So a sink that died cuts the same chunks again, and the
 deduplication token of an insert names the same rows. `take(n, within)` would not: its borders
 follow the reader's clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 import msgspec
 
+from agents.analytics.batches import Batch
 from streams.reader import LogRecord, RawRecord
 from streams.records import FetchedRecord
 
 TOKEN_VERSION: Final = "v1"  # noqa: S105 - a deduplication token, no secret
 """Raised for backfills: a token must never name other rows than it did before."""
-RECORD_BYTES: Final = 400
-"""What a record takes in memory beside its value: objects for key, headers and numbers."""
 
 
 class ChunkLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How large a chunk may grow, and how long it may wait."""
 
     records_max: int = 20_000
-    bytes_max: int = 16 << 20
-    """Of values, with RECORD_BYTES for each."""
+    bytes_max: int = 8 << 20
+    """As the broker keeps them; one batch may be more, of each."""
     bucket_ms: int = 2_000
     grace_ms: int = 250
     """How late a record of a bucket may still come, by the broker's clock against ours."""
@@ -36,27 +36,41 @@ class ChunkLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Consecutive records of one partition; never empty."""
+    """Consecutive batches of one partition; never none."""
 
     topic: str
     partition: int
-    records: Sequence[LogRecord]
+    batches: Sequence[Batch]
     size_bytes: int
 
     @property
     def first(self) -> int:
         """The first offset."""
-        return self.records[0].offset
+        return self.batches[0].first
 
     @property
     def last(self) -> int:
         """The last offset."""
-        return self.records[-1].offset
+        return self.batches[-1].next_offset - 1
+
+    @property
+    def oldest_at_ms(self) -> int:
+        """When the broker took its first record."""
+        return self.batches[0].oldest_at_ms
+
+    @property
+    def count(self) -> int:
+        """How many records there are at most: compaction may have taken some."""
+        return sum(batch.count for batch in self.batches)
 
     @property
     def token(self) -> str:
         """Names exactly these records."""
         return f"{TOKEN_VERSION}:{self.topic}:{self.partition}:{self.first}-{self.last}"
+
+    def records(self) -> Iterator[LogRecord]:
+        """The records, read anew."""
+        return chain.from_iterable(batch.records() for batch in self.batches)
 
     def placed(self, record: LogRecord) -> RawRecord:
         """One of the records, with its place."""
@@ -69,6 +83,10 @@ class Chunk:
             record.headers or (),
         )
 
+    def placed_at(self, offsets: Collection[int]) -> list[RawRecord]:
+        """The records of these offsets, with their places."""
+        return [self.placed(record) for record in self.records() if record.offset in offsets]
+
 
 @dataclass(slots=True)
 class Chunker:
@@ -78,7 +96,8 @@ class Chunker:
     partition: int
     limits: ChunkLimits
     phase_ms: int = 0
-    _records: list[LogRecord] = field(default_factory=list)
+    _batches: list[Batch] = field(default_factory=list)
+    _count: int = 0
     _size_bytes: int = 0
     _bucket: int = 0
 
@@ -88,45 +107,26 @@ class Chunker:
         return self._size_bytes
 
     @property
-    def oldest(self) -> LogRecord | None:
-        """The first of them."""
-        return self._records[0] if self._records else None
+    def oldest(self) -> Batch | None:
+        """The first of it."""
+        return self._batches[0] if self._batches else None
 
-    def add(self, records: Sequence[LogRecord]) -> list[Chunk]:
-        """Take the next records, in order; the chunks that they close."""
-        if not records:
-            return []
-        size_bytes = sum([len(record.value or b"") for record in records])
-        size_bytes += RECORD_BYTES * len(records)
-        if self._fits(records, size_bytes):
-            self._records += records
-            self._size_bytes += size_bytes
-            return []
-        return [chunk for record in records for chunk in self._add(record)]
-
-    def _fits(self, records: Sequence[LogRecord], size_bytes: int) -> bool:
-        """Whether adding them one by one would close nothing."""
-        if not self._records:
-            return False
-        return (
-            len(self._records) + len(records) < self.limits.records_max
-            and self._size_bytes + size_bytes <= self.limits.bytes_max
-            and self._bucket_of(max([record.timestamp for record in records])) <= self._bucket
-        )
-
-    def _add(self, record: LogRecord) -> list[Chunk]:
+    def add(self, batch: Batch) -> list[Chunk]:
+        """Take the next batch; the chunks that it closes, at most two."""
         closed: list[Chunk] = []
-        size_bytes = len(record.value or b"") + RECORD_BYTES
-        bucket = self._bucket_of(record.timestamp)
-        if self._records and (
-            bucket > self._bucket or self._size_bytes + size_bytes > self.limits.bytes_max
+        bucket = self._bucket_of(batch.newest_at_ms)
+        if self._batches and (
+            bucket > self._bucket
+            or self._count + batch.count > self.limits.records_max
+            or self._size_bytes + len(batch.data) > self.limits.bytes_max
         ):
             closed.append(self._close())
-        if not self._records:
+        if not self._batches:
             self._bucket = bucket
-        self._records.append(record)
-        self._size_bytes += size_bytes
-        if len(self._records) >= self.limits.records_max:
+        self._batches.append(batch)
+        self._count += batch.count
+        self._size_bytes += len(batch.data)
+        if self._count >= self.limits.records_max:
             closed.append(self._close())
         return closed
 
@@ -142,13 +142,13 @@ class Chunker:
 
     def close(self) -> Chunk | None:
         """The open chunk, for a reader that has come to its end."""
-        return self._close() if self._records else None
+        return self._close() if self._batches else None
 
     def _bucket_of(self, timestamp_ms: int) -> int:
         return (timestamp_ms + self.phase_ms) // self.limits.bucket_ms
 
     def _close(self) -> Chunk:
-        chunk = Chunk(self.topic, self.partition, self._records, self._size_bytes)
-        self._records = []
-        self._size_bytes = 0
+        chunk = Chunk(self.topic, self.partition, self._batches, self._size_bytes)
+        self._batches = []
+        self._count = self._size_bytes = 0
         return chunk

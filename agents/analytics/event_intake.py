@@ -38,7 +38,7 @@ class EventIntake:
         """Rows; re-sends and conflicts are set aside."""
         seen = self._seen()
         if not self._is_replay:  # where the log goes on behind, ClickHouse is always asked
-            seen.begin(chunk.records[0].timestamp)
+            seen.begin(chunk.oldest_at_ms)
         table = self._reader.read(chunk)
         prepared = Prepared(unreadable=list(table.unreadable))
         if table.events is not None:
@@ -83,7 +83,7 @@ class EventIntake:
         }
         if unknown := repeated - firsts.keys():
             firsts |= await self._knowledge.payload_hashes(unknown)
-        raws = {record.offset: table.chunk.placed(record) for record in table.chunk.records}
+        raws = {raw.offset: raw for raw in table.chunk.placed_at({offsets[row] for row in again})}
         lines: list[Line] = []
         for row in again:
             session, source, sequence = identity = identities[row]

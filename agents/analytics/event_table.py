@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -83,8 +84,8 @@ class EventTableReader:
     def read(self, chunk: Chunk) -> EventTable:
         """The table of a chunk; what becomes no row is told with the reason."""
         columns, unreadable = EventColumns(), list[tuple[RawRecord, InvalidMessageError]]()
-        for start in range(0, len(chunk.records), BLOCK_ROWS):
-            block = chunk.records[start : start + BLOCK_ROWS]
+        records = chunk.records()
+        while block := list(islice(records, BLOCK_ROWS)):
             try:
                 columns.add(block, read_wires([record.value for record in block]))
             except InvalidMessageError:

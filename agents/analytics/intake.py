@@ -110,7 +110,7 @@ def _readable(
     chunk: Chunk, read: Callable[[RawRecord], Any], prepared: Prepared
 ) -> list[tuple[RawRecord, Any]]:
     rows: list[tuple[RawRecord, Any]] = []
-    for record in chunk.records:
+    for record in chunk.records():
         raw = chunk.placed(record)
         try:
             rows.append((raw, read(raw)))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
+from agents.analytics.batches import Batch
 from agents.analytics.chunks import Chunk, Chunker
 from agents.analytics.intake import Intake
 from agents.analytics.store import Store, StoreUnavailableError
 from agents.analytics.writer import ChunkWriter, Place
 from schemas.errors import InvalidMessageError
-from streams.reader import LogRecord, RawRecord
+from streams.reader import RawRecord
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ Stored = Callable[[Chunk], Awaitable[None]]
 
 
 class Lane:
-    """Takes records in order; `run` stores their chunks in order."""
+    """Takes batches in order; `run` stores their chunks in order."""
 
     def __init__(
         self,
@@ -56,13 +57,13 @@ class Lane:
         return self._chunker.size_bytes + sum(chunk.size_bytes for chunk in self._queue)
 
     @property
-    def oldest(self) -> LogRecord | None:
-        """The first record that is not stored yet; None: all are."""
-        return self._queue[0].records[0] if self._queue else self._chunker.oldest
+    def oldest(self) -> Batch | None:
+        """The first batch that is not stored yet; None: all are."""
+        return self._queue[0].batches[0] if self._queue else self._chunker.oldest
 
-    def add(self, records: Sequence[LogRecord]) -> None:
-        """Take the next records of the partition."""
-        for chunk in self._chunker.add(records):
+    def add(self, batch: Batch) -> None:
+        """Take the next batch of the partition."""
+        for chunk in self._chunker.add(batch):
             self._enqueue(chunk)
 
     def close_idle(self, now_ms: int) -> None:
@@ -112,17 +113,12 @@ class Lane:
                 last=chunk.last,
             )
             await self._writer.write(aside, f"{chunk.token}#aside", prepared.set_aside, stored=None)
-        if refused:
-            await self._bury_refused(chunk, set(refused))
+        for raw in chunk.placed_at(set(refused)) if refused else ():
+            error = InvalidMessageError("unstorable", "ClickHouse cannot read its row")
+            await self._bury(chunk.topic, raw, error)
         for raw, error in prepared.unreadable:
             await self._bury(chunk.topic, raw, error)
         await self._stored(chunk)
-
-    async def _bury_refused(self, chunk: Chunk, refused: set[int]) -> None:
-        for record in chunk.records:
-            if record.offset in refused:
-                error = InvalidMessageError("unstorable", "ClickHouse cannot read its row")
-                await self._bury(chunk.topic, chunk.placed(record), error)
 
 
 class PatientKnowledge:

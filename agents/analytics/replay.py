@@ -169,7 +169,7 @@ class _Replay:
             async for chunk in self._chunks(consumer, span, WHOLE if is_resumed else limits):
                 state = await self._store(chunk, state)
                 self._keep(state)
-                await pace.spend(len(chunk.records))
+                await pace.spend(chunk.count)
             # What a compacted topic, or retention, has removed from its end is passed as well.
             state = msgspec.structs.replace(
                 state, left=_passed(state.left, span.partition, span.end), pending=None
@@ -189,7 +189,7 @@ class _Replay:
 
         prepared = await intake.prepare(chunk, ask_stored)
         missing = without(prepared.rows, stored)
-        outcome = _outcome(chunk, prepared, len(missing.offsets))
+        outcome = _outcome(prepared, len(missing.offsets))
         if state.pending is not None:
             outcome = state.pending.planned
         if not self._dry_run:
@@ -218,10 +218,10 @@ class _Replay:
         chunker = Chunker(self._topic_name, span.partition, limits)
         while await consumer.position(place) < span.end:
             fetched = await consumer.getbatches(timeout_ms=POLL_MS)
-            for records in fetched.get(place, []):
-                wanted = [record for record in records if record.offset < span.end]
-                for chunk in chunker.add(wanted):
-                    yield chunk
+            for batch in fetched.get(place, []):
+                for piece in batch.until(span.end).pieces(limits.records_max):
+                    for chunk in chunker.add(piece):
+                        yield chunk
         last = chunker.close()
         if last is not None:
             yield last
@@ -255,13 +255,13 @@ def _place(chunk: Chunk, intake: Intake) -> Place:
     )
 
 
-def _outcome(chunk: Chunk, prepared: Prepared, added: int) -> ReplayProgress:
-    read, set_aside = len(chunk.records), len(prepared.set_aside.offsets)
+def _outcome(prepared: Prepared, added: int) -> ReplayProgress:
+    rows, set_aside = len(prepared.rows.offsets), len(prepared.set_aside.offsets)
     unreadable = len(prepared.unreadable)
     return ReplayProgress(
         total=0,
-        read=read,
-        stored=read - added - set_aside - unreadable,
+        read=rows + set_aside + unreadable,
+        stored=rows - added,
         added=added,
         set_aside=set_aside,
         unreadable=unreadable,

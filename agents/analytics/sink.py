@@ -134,8 +134,8 @@ class Sink(mode.Service):
             fetched = await self._consumer.getbatches(timeout_ms=POLL_MS)
             for partition, batches in fetched.items():
                 lane = self._lane(partition)
-                for records in batches:
-                    lane.add(records)
+                for batch in batches:
+                    lane.add(batch)
             await self._close_idle()
             self._hold_back()
             if len(self._paused) == len(self._consumer.assignment()):
@@ -236,8 +236,8 @@ class Sink(mode.Service):
         assert self._consumer is not None
         place = TopicPartition(self._ports.broker.physical(chunk.topic), chunk.partition)
         metrics = self._ports.metrics
-        metrics.records.labels(chunk.topic).inc(len(chunk.records))
-        age_ms = max(0, self._ports.clock() - chunk.records[0].timestamp)
+        metrics.records.labels(chunk.topic).inc(chunk.count)
+        age_ms = max(0, self._ports.clock() - chunk.oldest_at_ms)
         metrics.handle_seconds.labels(chunk.topic).observe(age_ms / 1000)
         try:
             await self._consumer.commit({place: chunk.last + 1})
@@ -271,13 +271,15 @@ class Sink(mode.Service):
             if end is None or (oldest is None and not await self._is_at_end(partition)):
                 continue
             # With nothing waiting, all is stored as of the answer that told where the log ends.
-            until_ms = oldest.timestamp if oldest else self._consumer.last_poll_timestamp(partition)
+            until_ms = (
+                oldest.oldest_at_ms if oldest else self._consumer.last_poll_timestamp(partition)
+            )
             if until_ms is not None:
                 found.append(
                     PartitionProgress(
                         topic=self._logical(partition),
                         partition=partition.partition,
-                        stored_offset=oldest.offset if oldest else end,
+                        stored_offset=oldest.first if oldest else end,
                         end_offset=end,
                         complete_until_ms=until_ms,
                     )

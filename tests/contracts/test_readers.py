@@ -11,7 +11,6 @@ import pytest
 import schemas
 from agents.account.policy import decide as decide_account
 from agents.account.rules import AccountRules, Facts
-from agents.analytics.chunks import Chunk
 from agents.analytics.decision_rows import DecisionReader
 from agents.analytics.event_table import EventTableReader
 from agents.analytics.session import fold
@@ -34,6 +33,7 @@ from schemas.sessions import Lease, LicenseAgentRequest, ListDevices
 from schemas.tokens import opaque_token
 from schemas.watching import Watch
 from streams.topics import TOPICS
+from tests.unit.analytics.tables import a_chunk
 
 EXAMPLES = Path(schemas.__file__).parent / "examples"
 NOW_MS = 1_795_364_460_000
@@ -62,7 +62,7 @@ def raw_of(value: bytes) -> Raw:
 
 
 def store_event(topic: str, value: bytes) -> None:
-    table = EventTableReader().read(Chunk(topic, 0, [raw_of(value)], len(value)))
+    table = EventTableReader().read(a_chunk(value, topic=topic))
     for _, error in table.unreadable:
         raise error
     assert table.rows().offsets == [7]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from agents.analytics.batches import Batch
 from agents.analytics.chunks import Chunk
 from agents.analytics.event_table import EventRows, EventTable, EventTableReader
 from agents.analytics.native import Column, Numbers, Texts, Words
@@ -21,9 +24,26 @@ class Raw(NamedTuple):
     headers: Any = ()
 
 
-def a_chunk(*values: bytes | None) -> Chunk:
-    records = [Raw(value, offset=7 + number) for number, value in enumerate(values)]
-    return Chunk(TOPIC, 3, records, 0)
+def a_chunk(*values: bytes | None, topic: str = TOPIC, first: int = 7) -> Chunk:
+    batch = a_batch(*values, first=first)
+    return Chunk(topic, 3, [batch], len(batch.data))
+
+
+def a_batch(*values: bytes | None, first: int = 7) -> Batch:
+    """As the broker keeps it, but for the time: it is the producer's."""
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=0,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=1 << 30,
+    )
+    for number, value in enumerate(values):
+        builder.append(number, START_MS, b"k", value, [])
+    data = first.to_bytes(8, "big") + bytes(builder.build())[8:]  # the broker gives the offsets
+    return Batch(data, first, first + len(values), START_MS, START_MS)
 
 
 def table_of(*values: bytes | None) -> EventTable:

@@ -2,57 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.analytics.chunks import RECORD_BYTES, Chunk, Chunker, ChunkLimits
+from agents.analytics.batches import Batch
+from agents.analytics.chunks import Chunk, Chunker, ChunkLimits
+from tests.unit.analytics.tables import a_batch as real_batch
 
-LIMITS = ChunkLimits(records_max=7, bytes_max=200 + 4 * RECORD_BYTES, bucket_ms=100, grace_ms=10)
-
-
-class Raw(NamedTuple):
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Any
+LIMITS = ChunkLimits(records_max=7, bytes_max=200, bucket_ms=100, grace_ms=10)
 
 
-def a_record(offset: int, timestamp: int, size: int = 10) -> Raw:
-    return Raw(0, offset, timestamp, None, b"x" * size, None)
+def a_batch(offset: int, at_ms: int, *, count: int = 1, size_bytes: int = 10) -> Batch:
+    return Batch(b"x" * size_bytes, offset, offset + count, at_ms, at_ms)
 
 
-def cut(records: list[Raw]) -> list[Chunk]:
-    chunker: Chunker = Chunker("t", 0, LIMITS)
-    return [chunk for record in records for chunk in chunker.add([record])]
+def cut(batches: list[Batch]) -> list[Chunk]:
+    chunker = Chunker("t", 0, LIMITS)
+    return [chunk for batch in batches for chunk in chunker.add(batch)]
 
 
 @st.composite
-def logs(draw: st.DrawFn) -> list[Raw]:
-    records, offset, at = [], draw(st.integers(0, 1000)), 1_000_000
-    for gap, passed, size in draw(
+def logs(draw: st.DrawFn) -> list[Batch]:
+    batches, offset, at_ms = [], draw(st.integers(0, 1000)), 1_000_000
+    for gap, count, passed_ms, size_bytes in draw(
         st.lists(
-            st.tuples(st.integers(1, 3), st.integers(-20, 90), st.integers(0, 120)), max_size=80
+            st.tuples(
+                st.integers(0, 2), st.integers(1, 9), st.integers(-20, 90), st.integers(0, 250)
+            ),
+            max_size=80,
         )
     ):
-        offset, at = offset + gap, at + passed  # compaction leaves gaps, clocks step back
-        records.append(a_record(offset, at, size))
-    return records
+        offset, at_ms = offset + gap, at_ms + passed_ms  # ends of transactions, clocks step back
+        batches.append(a_batch(offset, at_ms, count=count, size_bytes=size_bytes))
+        offset += count
+    return batches
 
 
 @settings(deadline=None)  # a loaded machine is no counterexample
 @given(logs(), st.data())
 def test_a_sink_that_died_anywhere_cuts_the_same_chunks_again(
-    log: list[Raw], data: st.DataObject
+    log: list[Batch], data: st.DataObject
 ) -> None:
     uncut = [chunk.token for chunk in cut(log)]
     cut_again: list[str] = []
     committed = -1
     while True:
-        rest = [record for record in log if record.offset > committed]
+        rest = [batch for batch in log if batch.first > committed]
         chunks = cut(rest)
         if not chunks:
             break
@@ -63,37 +60,25 @@ def test_a_sink_that_died_anywhere_cuts_the_same_chunks_again(
 
 
 @settings(deadline=None)  # a loaded machine is no counterexample
-@given(logs(), st.data())
-def test_batches_of_any_size_are_cut_as_single_records_are(
-    log: list[Raw], data: st.DataObject
-) -> None:
-    """How many records a fetch brings at once must not move a border."""
-    chunker, chunks, rest = Chunker("t", 0, LIMITS), list[Chunk](), log
-    while rest:
-        size = data.draw(st.integers(1, len(rest)))
-        chunks += chunker.add(rest[:size])
-        rest = rest[size:]
-    assert [chunk.token for chunk in chunks] == [chunk.token for chunk in cut(log)]
-
-
-@settings(deadline=None)  # a loaded machine is no counterexample
 @given(logs())
-def test_chunks_hold_every_record_once_and_keep_their_bounds(log: list[Raw]) -> None:
-    chunker: Chunker = Chunker("t", 0, LIMITS)
-    chunks = [chunk for record in log for chunk in chunker.add([record])]
+def test_chunks_hold_every_batch_once_and_keep_their_bounds(log: list[Batch]) -> None:
+    chunker = Chunker("t", 0, LIMITS)
+    chunks = [chunk for batch in log for chunk in chunker.add(batch)]
     last = chunker.close_idle(10**12)
     chunks += [last] if last is not None else []
-    assert [record for chunk in chunks for record in chunk.records] == log
+    assert [batch for chunk in chunks for batch in chunk.batches] == log
     for chunk in chunks:
-        assert len(chunk.records) <= LIMITS.records_max
-        assert chunk.size_bytes <= LIMITS.bytes_max or len(chunk.records) == 1
+        is_one = len(chunk.batches) == 1
+        assert chunk.count <= LIMITS.records_max or is_one
+        assert chunk.size_bytes <= LIMITS.bytes_max or is_one
+        assert chunk.size_bytes == sum(len(batch.data) for batch in chunk.batches)
     assert (chunker.size_bytes, chunker.oldest) == (0, None)
 
 
 def test_an_idle_chunk_closes_once_nothing_can_come_for_it() -> None:
-    chunker: Chunker = Chunker("t", 0, LIMITS)
+    chunker = Chunker("t", 0, LIMITS)
     assert chunker.close_idle(10**12) is None
-    chunker.add([a_record(5, 1_000_010)])
+    chunker.add(a_batch(5, 1_000_010))
     assert chunker.close_idle(1_000_109) is None
     chunk = chunker.close_idle(1_000_110)
     assert chunk is not None
@@ -101,13 +86,26 @@ def test_an_idle_chunk_closes_once_nothing_can_come_for_it() -> None:
 
 
 def test_a_phase_shifts_the_borders_of_a_partition() -> None:
-    chunker: Chunker = Chunker("t", 0, LIMITS, phase_ms=50)
-    chunker.add([a_record(1, 1_000_040)])
-    assert len(chunker.add([a_record(2, 1_000_050)])) == 1
+    chunker = Chunker("t", 0, LIMITS, phase_ms=50)
+    chunker.add(a_batch(1, 1_000_040))
+    assert len(chunker.add(a_batch(2, 1_000_050))) == 1
 
 
-def test_no_records_close_nothing() -> None:
-    chunker = Chunker("t", 0, ChunkLimits())
-    assert chunker.add([]) == []
-    chunker.add([a_record(0, 0)])
-    assert chunker.add([]) == []
+def test_a_batch_that_is_begun_in_the_middle_gives_its_rest() -> None:
+    batch = real_batch(*[b"%d" % number for number in range(6)], first=40)
+    part = replace(batch, first=42).until(45)
+    assert [(record.offset, record.value) for record in part.records()] == [
+        (42, b"2"),
+        (43, b"3"),
+        (44, b"4"),
+    ]
+    assert part.count == 3
+    assert part.until(99) is part
+
+
+def test_the_pieces_of_a_batch_are_the_batch() -> None:
+    batch = real_batch(*[b"%d" % number for number in range(7)], first=40)
+    pieces = list(batch.pieces(3))
+    assert [piece.count for piece in pieces] == [3, 3, 1]
+    values = [record.value for piece in pieces for record in piece.records()]
+    assert values == [record.value for record in batch.records()]

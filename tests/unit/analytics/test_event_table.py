@@ -56,7 +56,8 @@ EVENTS = st.sampled_from(get_args(PlaybackEvent)).flatmap(
 def one_by_one(*values: bytes) -> list[dict[str, Any]]:
     """The rows as `EventReader` alone reads them."""
     chunk, reader, columns = a_chunk(*values), EventReader(), EventColumns()
-    columns.add(chunk.records, [reader.read(record) for record in chunk.records])
+    records = list(chunk.records())
+    columns.add(records, [reader.read(record) for record in records])
     return cells_of(EventTable(chunk, columns.events(), ()).rows())
 
 

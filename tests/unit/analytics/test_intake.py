@@ -17,7 +17,7 @@ from schemas.events import Heartbeat
 from schemas.watching import Watch
 from streams.topics import WATCHES
 from tests.unit.analytics.playback import SESSION_ID, START_MS, TimeLine
-from tests.unit.analytics.tables import Raw, a_chunk
+from tests.unit.analytics.tables import a_chunk
 
 Question = int
 
@@ -49,7 +49,7 @@ class Landing:
         return set(identities) if self._is_there() else set()
 
     async def stored_offsets(self) -> Collection[int]:
-        return {record.offset for record in self._chunk.records} if self._is_there() else ()
+        return {record.offset for record in self._chunk.records()} if self._is_there() else ()
 
 
 def an_event_intake(store: Landing) -> Intake:
@@ -67,7 +67,7 @@ def events() -> Chunk:
 
 
 def decisions() -> Chunk:
-    return Chunk(WATCHES.name, 3, [Raw(codec.encode(a_watch(n)), offset=n) for n in range(3)], 0)
+    return a_chunk(*[codec.encode(a_watch(number)) for number in range(3)], topic=WATCHES.name)
 
 
 def a_watch(number: int) -> Watch:
@@ -91,5 +91,5 @@ async def test_no_record_is_a_duplicate_of_itself(kind: str, before: Question) -
     store = Landing(chunk, before)
     intake = an_event_intake(store) if kind == "events" else a_decision_intake(store)
     prepared = await intake.prepare(chunk, store.stored_offsets)
-    assert list(prepared.rows.offsets) == [record.offset for record in chunk.records]
+    assert list(prepared.rows.offsets) == [record.offset for record in chunk.records()]
     assert not prepared.set_aside.offsets
