@@ -21,6 +21,7 @@ from gateway.frames import Frame, frame_of
 from gateway.intake import POST_BYTES
 from gateway.problems import CONTENT_TYPE, Problem, unavailable
 from gateway.routing.route import Route
+from gateway.turns import Turns
 from gateway.urgency import LIVE_BODY_BYTES_MAX, urgency_of
 from schemas import codec
 
@@ -42,6 +43,7 @@ class Door:
     def __init__(
         self,
         work: Room,
+        turns: Turns,
         routes: Sequence[Route],
         *,
         body_bytes_max: int,
@@ -50,6 +52,7 @@ class Door:
     ) -> None:
         """`on_silence` is told where a POST was answered as if it were taken."""
         self._work = work
+        self._turns = turns
         self._body_bytes_max = body_bytes_max
         self._is_log_away = is_log_away
         self._on_silence = on_silence
@@ -85,7 +88,8 @@ class Door:
         return self._answers.away() if is_log_away else self._answers.full()
 
     def _has_room(self, urgency: Urgency, length_bytes: int) -> bool:
-        return self._work.has_room(urgency, self.arriving_bytes + length_bytes + POST_BYTES)
+        work_bytes = self.arriving_bytes + length_bytes + POST_BYTES
+        return self._work.has_room(urgency, work_bytes) and not self._turns.is_late(urgency)
 
 
 def _urgency(frame: Frame, data: bytes, traffic: TrafficClass) -> Urgency:

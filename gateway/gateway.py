@@ -44,12 +44,13 @@ class Gateway:
         self.metrics = GatewayMetrics()
         self.memory = Room(self.limits.memory_bytes_max)
         self.work = Room(self.limits.events_work_bytes_max)
+        self.turns = Turns()
         self.slots = Slots()
         self.readiness = Readiness(ports.publisher, clock=clock)
         self.intake = Intake(
             self.memory,
             self.work,
-            Turns(),
+            self.turns,
             deadline_ms=self.limits.body_deadline_ms,
             is_log_away=self.readiness.is_log_away,
         )

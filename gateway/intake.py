@@ -85,8 +85,10 @@ class Intake:
         urgency = urgency_of(traffic, length, priority)
         body = await self._read(request, urgency, bytes_max, inflated_bytes_max or bytes_max)
         work_bytes = len(body) + POST_BYTES
-        if not self._work.has_room("bulk", work_bytes):  # else its class makes no difference
-            urgency = urgency_of(traffic, length, priority, body)
+        if not self._work.has_room("bulk", work_bytes) or self._turns.is_late("bulk"):
+            urgency = urgency_of(traffic, length, priority, body)  # else it makes no difference
+        if self._turns.is_late(urgency):
+            raise unavailable("not_stored", "overloaded", "too much waits for its turn")
         hold = request[HOLD]
         self._work.take(hold.client, urgency, work_bytes)
         hold.work_bytes = work_bytes

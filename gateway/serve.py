@@ -96,6 +96,7 @@ def _connections(gateway: Gateway, make_protocol: Callable[[], asyncio.Protocol]
     limits = gateway.limits
     door = Door(
         gateway.work,
+        gateway.turns,
         ROUTES,
         body_bytes_max=limits.events_body_bytes_max,
         is_log_away=gateway.readiness.is_log_away,

@@ -86,7 +86,7 @@ async def measure_overload(
     """The deployment runs on its cores already."""
     run = _Run(sandbox, cores, events_per_post, await _license_plan(sandbox, licenses_per_s, cores))
     calm_s = min(CALM_S_MAX, max(5.0, seconds / 2))
-    await run.load(WARM_UP_S, 0, CALM_CONNECTIONS)
+    await run.load(WARM_UP_S, 0, CONNECTIONS)  # every token is checked once
     calm, calm_asked = await run.load(calm_s, 0, CALM_CONNECTIONS)
     calm_rate = calm.answered.get(202, 0) / calm.took_s
     await asyncio.sleep(SETTLE_S)

@@ -159,6 +159,7 @@ def _door(held_bytes: int, *, is_log_away: bool = False) -> Door:
     work.held_bytes = held_bytes
     return Door(
         work,
+        Turns(),
         ROUTES,
         body_bytes_max=BODY_BYTES_MAX,
         is_log_away=lambda: is_log_away,
@@ -256,3 +257,17 @@ async def test_who_goes_away_while_waiting_for_a_turn_is_passed_over() -> None:
     await asyncio.sleep(0)
     gone.cancel()
     await asyncio.wait_for(stays, 5)
+
+
+async def test_where_the_first_waits_too_long_no_more_of_its_class_come_in() -> None:
+    """Given bulk that waits for its turn, when half a second is over, then bulk alone is late."""
+    now_s = 100.0
+    turns = Turns(turn_bytes=1, monotonic=lambda: now_s)
+    readers = [asyncio.create_task(turns.wait("bulk", 5)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert not turns.is_late("bulk")
+    now_s += 0.6
+    assert turns.is_late("bulk")
+    assert not turns.is_late("measurements")
+    await asyncio.wait_for(asyncio.gather(*readers), 5)
+    assert not turns.is_late("bulk"), "nobody waits"
