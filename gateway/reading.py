@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -15,9 +16,10 @@ from gateway.wire import (
     WireEvent,
     any_object,
     lenient_item,
+    plain_item,
+    plain_items,
     raw_items,
     strict_item,
-    strict_items,
 )
 from schemas.errors import InvalidMessageError
 
@@ -39,6 +41,9 @@ _FORMS: Final[dict[str, Form]] = {
     "": "either",
 }
 _UUID: Final = re.compile(ID_PATTERN)
+_UUID_CHARS: Final = 36
+_UUID_BYTES: Final = 16
+_UUID_DASHES: Final = (8, 13, 18, 23)
 _UNIT: Final = re.compile(
     r"_(ms|s|sec|secs|seconds|millis|milliseconds|us|kbps|bps|mbps|bytes|kb|kib)$"
 )
@@ -79,10 +84,9 @@ def _read_json(body: bytes, items_max: int, item_bytes_max: int) -> list[Item]:
     if body.lstrip()[:1] != b"[":
         return [_read_item(0, body, item_bytes_max)]
     if len(body) <= item_bytes_max:  # then no item can be too large, and one pass may do
-        try:
-            return list(strict_items.decode(body))
-        except InvalidMessageError:
-            pass  # the slow way tells which item it is, and keeps unknown fields
+        items = _in_one_pass(plain_items.decode, body)
+        if items is not None:
+            return items
     try:
         raws = raw_items.decode(body)
     except InvalidMessageError as error:
@@ -94,14 +98,22 @@ def _read_json(body: bytes, items_max: int, item_bytes_max: int) -> list[Item]:
 
 def _read_lines(body: bytes, items_max: int, item_bytes_max: int) -> list[Item]:
     if len(body) <= item_bytes_max:
-        try:
-            return list(strict_item.decode_lines(body))
-        except InvalidMessageError:
-            pass
+        items = _in_one_pass(plain_item.decode_lines, body)
+        if items is not None:
+            return items
     lines = [line for line in body.split(b"\n") if line.strip()]
     if len(lines) > items_max:
         raise ProblemError(413, "too-many", f"at most {items_max} events")
     return [_read_item(index, line, item_bytes_max) for index, line in enumerate(lines)]
+
+
+def _in_one_pass(decode: Callable[[bytes], list[WireEvent]], body: bytes) -> list[Item] | None:
+    """None where anything is odd: the slow way tells which item it is, and keeps unknown fields."""
+    try:
+        items = decode(body)
+    except InvalidMessageError:
+        return None
+    return [*items] if are_uuids([item.id for item in items]) else None
 
 
 def _is_one_object(body: bytes) -> bool:
@@ -161,6 +173,20 @@ def _is_shallow(value: Any, depth_max: int) -> bool:
 def is_uuid(text: str) -> bool:
     """Whether it is the text form of a UUID."""
     return _UUID.fullmatch(text) is not None
+
+
+def are_uuids(texts: Sequence[str]) -> bool:
+    """`is_uuid` of all of them, in a tenth of the time."""
+    count, joined = len(texts), "".join(texts)
+    if not joined.isascii() or set(map(len, texts)) - {_UUID_CHARS}:
+        return False
+    dashes = "-" * count
+    if any(joined[place::_UUID_CHARS] != dashes for place in _UUID_DASHES):
+        return False
+    try:
+        return len(bytes.fromhex(joined.replace("-", ""))) == _UUID_BYTES * count
+    except ValueError:
+        return False
 
 
 def _refuse(index: int, raw: bytes, error: InvalidMessageError) -> RefusedItem:

@@ -1,8 +1,9 @@
 """Events as clients write them: what the log holds, an id of their own, a session token per item.
 
-Each type comes twice: the strict one refuses fields that it does not know, which is how a batch
-without any is read in one pass; the lenient one reads the rest, whose unknown fields are kept.
-Both encode to the bytes of the log's own type once `session_token` is empty.
+Each type comes three times: the plain one refuses fields that it does not know, which is how a
+batch without any is read in one pass; the strict one looks at the id as well, for which msgspec
+asks Python's regular expressions; the lenient one reads the rest, whose unknown fields are kept.
+All encode to the bytes of the log's own type once `session_token` is empty.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ class WireEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     session_token: str = ""
 
 
-def _wire_type(event_type: type[Event], *, is_strict: bool) -> Any:
+def _wire_type(event_type: type[Event], *, is_strict: bool = True, id_type: Any = ClientId) -> Any:
     return msgspec.defstruct(
         event_type.__name__,
-        [("id", ClientId), ("session_token", str, "")],
+        [("id", id_type), ("session_token", str, "")],
         bases=(event_type,),
         frozen=True,
         kw_only=True,
@@ -41,9 +42,11 @@ def _wire_type(event_type: type[Event], *, is_strict: bool) -> Any:
     )
 
 
-STRICT_TYPES: Final = tuple(_wire_type(each, is_strict=True) for each in EVENT_TYPES)
+PLAIN_TYPES: Final = tuple(_wire_type(each, id_type=str) for each in EVENT_TYPES)
+STRICT_TYPES: Final = tuple(_wire_type(each) for each in EVENT_TYPES)
 LENIENT_TYPES: Final = tuple(_wire_type(each, is_strict=False) for each in EVENT_TYPES)
 # A union of a tuple has no other spelling.
+PLAIN_ITEM: Final[Any] = Union[PLAIN_TYPES]  # noqa: UP007 - see above
 STRICT_ITEM: Final[Any] = Union[STRICT_TYPES]  # noqa: UP007 - see above
 LENIENT_ITEM: Final[Any] = Union[LENIENT_TYPES]  # noqa: UP007 - see above
 FIELDS: Final[dict[str, frozenset[str]]] = {
@@ -52,8 +55,9 @@ FIELDS: Final[dict[str, frozenset[str]]] = {
 }
 """Known field names by wire tag."""
 
+plain_item: Final[codec.Decoder[WireEvent]] = codec.Decoder(PLAIN_ITEM)
+plain_items: Final[codec.Decoder[list[WireEvent]]] = codec.Decoder(list[PLAIN_ITEM])
 strict_item: Final[codec.Decoder[WireEvent]] = codec.Decoder(STRICT_ITEM)
-strict_items: Final[codec.Decoder[list[WireEvent]]] = codec.Decoder(list[STRICT_ITEM])
 lenient_item: Final[codec.Decoder[WireEvent]] = codec.Decoder(LENIENT_ITEM)
 raw_items: Final[codec.Decoder[list[msgspec.Raw]]] = codec.Decoder(list[msgspec.Raw])
 any_object: Final[codec.Decoder[dict[str, Any]]] = codec.Decoder(dict[str, Any])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.problems import ProblemError, RefusedItem
-from gateway.reading import Form, form_of, read_items
+from gateway.reading import Form, are_uuids, form_of, is_uuid, read_items
 from gateway.wire import FIELDS, LENIENT_TYPES, STRICT_TYPES
 from schemas import codec
 from schemas.events import Event, PlaybackEvent
@@ -192,3 +192,23 @@ def test_the_wire_has_every_type_of_the_log_and_encodes_alike() -> None:
     stored = codec.encode(msgspec.structs.replace(item, session_token=""))
     reader: codec.Decoder[PlaybackEvent] = codec.Decoder(PlaybackEvent)
     assert codec.encode(reader.decode(stored)) == stored
+
+
+_UUIDS = st.uuids().map(str) | st.uuids().map(lambda uuid: str(uuid).upper())
+_NEARLY = st.builds(
+    lambda text, place, inserted, left_out: text[:place] + inserted + text[place + left_out :],
+    _UUIDS,
+    st.integers(0, 36),
+    st.text("0aF-g \u0665\n", max_size=2),
+    st.integers(0, 2),
+)
+
+
+@given(st.lists(_UUIDS | _NEARLY, max_size=4))
+def test_ids_are_judged_together_as_they_are_one_by_one(texts: list[str]) -> None:
+    assert are_uuids(texts) == all(map(is_uuid, texts))
+
+
+def test_ids_of_wrong_lengths_do_not_make_up_for_each_other() -> None:
+    joined = SESSION_ID * 2
+    assert not are_uuids([joined[:35], joined[35:]])
