@@ -31,7 +31,7 @@ setup-test: ## Install what the tests need besides (make test does it too)
 run: setup ## Start everything in the foreground; Ctrl-C stops it. ARGS="--only gateway"
 	@$(BIN)/playhead run $(ARGS)
 
-test: setup-test ## Check style, types and imports, then run every test. ARGS="-k license"
+test: setup-test ## Check style, types and imports, then run the tests, two at a time. ARGS="-k license"
 	@status=0; \
 	$(MAKE) --no-print-directory checks || status=1; \
 	$(PYTEST) $(ARGS) || status=1; \
