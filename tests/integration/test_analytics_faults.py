@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,10 +26,13 @@ from tests.integration.analytics_stage import (
     Stage,
     a_session_id,
     a_stage,
+    eventually,
 )
 from tests.integration.engine import RunningClickHouse, start_clickhouse
 from tests.integration.playback import an_event
 
+STORED = "SELECT count() FROM events_raw"
+AT_WORK_S_MAX = 5.0
 AUDIT = (
     "SELECT count(), uniqExact(session_id, source, sequence), uniqExact(topic, kafka_partition,"
     " kafka_offset), (SELECT sum(rows_in) FROM events_by_minute), (SELECT sum(rows) FROM"
@@ -88,7 +92,8 @@ async def test_a_sink_killed_again_and_again_loses_and_doubles_nothing(
     producing = asyncio.create_task(produce())
     kills = 0
     while not producing.done() or kills < 5:
-        await asyncio.sleep(random.uniform(1.5, 3.5))
+        await _until_it_stores(stage)
+        await asyncio.sleep(random.uniform(0, 1.5))
         await sink.kill()
         kills += 1
         await sink.start()
@@ -97,6 +102,17 @@ async def test_a_sink_killed_again_and_again_loses_and_doubles_nothing(
         await assert_exactly(stage, 5_000)
     finally:
         await sink.kill()
+
+
+async def _until_it_stores(stage: Stage) -> None:
+    """Or until it has had time enough: everything may be stored already."""
+    before = await stage.one(STORED)
+
+    async def goes_on() -> bool:
+        return bool(await stage.one(STORED) > before)
+
+    with suppress(TimeoutError):
+        await eventually(goes_on, AT_WORK_S_MAX)
 
 
 async def test_clickhouse_killed_in_mid_insert_comes_back_to_every_row_once(stage: Stage) -> None:
