@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,10 +72,22 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     def broker(self) -> Broker:
         """The Kafka cluster, embedded or not."""
         settings = self.settings
-        bootstrap = settings.kafka or f"127.0.0.1:{self.port_of('kafka', settings.kafka_port)}"
         return Broker(
-            bootstrap=bootstrap, namespace=settings.namespace, security=_security(settings)
+            bootstrap=settings.kafka or ",".join(f"127.0.0.1:{port}" for port in self._ports()),
+            namespace=settings.namespace,
+            security=_security(settings),
         )
+
+    def _ports(self) -> Sequence[int]:
+        """Of the embedded brokers."""
+        first = self.port_of("kafka", self.settings.kafka_port)
+        return range(first, first + self.settings.kafka_brokers)
+
+    @property
+    def replication(self) -> int:
+        """Replicas of each topic."""
+        settings = self.settings
+        return settings.kafka_replication if settings.kafka else settings.kafka_brokers
 
     def clickhouse_url(self) -> str:
         """The writer's URL; holds a password."""

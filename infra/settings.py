@@ -45,6 +45,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_fsync: Annotated[
         bool, Meta(description="1: the embedded broker flushes before it acknowledges")
     ] = False
+    kafka_brokers: Annotated[
+        Literal[1, 3],
+        Meta(
+            description="embedded brokers, on ports one after the other: of 3, one may die without "
+            "anybody waiting longer than 3 s; chosen before the first start"
+        ),
+    ] = 1
     kafka_replication: Annotated[
         int, Meta(ge=1, le=7, description="replicas of each topic on an outside cluster")
     ] = 1

@@ -7,6 +7,8 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack, closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,8 +18,8 @@ import msgspec
 from gateway.delivery.viewer import Cdn
 from infra.clickhouse.launch import plan_launch
 from infra.deployment import Deployment
-from infra.kafka.launch import prepare
-from infra.kafka.readiness import is_ready
+from infra.kafka.launch import broker_names, prepare_brokers
+from infra.kafka.readiness import is_ready, wait_brokers
 from infra.keys.files import write_private
 from infra.keys.folder import KeyFolder
 from infra.operations.operator import operator_token
@@ -61,13 +63,25 @@ def free_port() -> int:
         return port
 
 
+def free_ports(count: int) -> int:
+    """The first of so many ports, one after the other, that nobody listens on now."""
+    while True:
+        first = free_port()
+        with suppress(OSError, OverflowError), ExitStack() as held:
+            for port in range(first, first + count):
+                held.enter_context(closing(socket.socket())).bind((LOOPBACK, port))
+            return first
+
+
 def with_ports(settings: Settings) -> Settings:
     """The settings with every port 0 replaced by a free one."""
     chosen = {
         name: free_port()
-        for name in ("gateway_port", "kafka_port", "clickhouse_port")
+        for name in ("gateway_port", "clickhouse_port")
         if getattr(settings, name) == 0
     }
+    if settings.kafka_port == 0:
+        chosen["kafka_port"] = free_ports(settings.kafka_brokers)
     urls = [url.strip() for url in settings.cdn_urls.split(",")]
     urls = [f"{url[:-2]}:{free_port()}" if url.endswith(":0") else url for url in urls]
     return msgspec.structs.replace(settings, cdn_urls=",".join(urls), **chosen)
@@ -109,27 +123,34 @@ class Stack:
         """Stores first, then workers, then what faces clients."""
         stores: list[Component] = []
         if not self._settings.kafka:
-            stores.append(self._kafka())
+            stores += self._kafka()
         if not self._settings.clickhouse:
             stores.append(self._clickhouse())
         migrations = self._migrations(tuple(c.name for c in stores if c.name == "clickhouse"))
-        after_log = tuple(c.name for c in stores if c.name == "kafka")
+        after_log = tuple(c.name for c in stores if c.name != "clickhouse")
         workers = [self._worker(name, after_log) for name in WORKER_NAMES]
         edges = [self._edge(cdn) for cdn in self._deployment.cdns() if _port_here(cdn) is not None]
         probes = [self._canary()] if self._settings.canary else []
         return [*stores, migrations, *workers, self._gateway(after_log), *edges, *probes]
 
-    def _kafka(self) -> Component:
-        launch = prepare(self._home, self._settings.kafka_port, self._settings.kafka_fsync)
-        return Component(
-            name="kafka",
-            argv=launch.argv,
-            env=launch.env,
-            ready=lambda: is_ready(launch.bootstrap),
-            then=lambda: prepare_log(self._deployment),
-            port=launch.port,
-            stage=STORE_STAGE,
-        )
+    def _kafka(self) -> list[Component]:
+        """Every broker starts at once; with the first, all of them are awaited for the topics."""
+        settings = self._settings
+        ports = range(settings.kafka_port, settings.kafka_port + settings.kafka_brokers)
+        launches = prepare_brokers(self._home, ports, settings.kafka_fsync)
+        brokers = [
+            Component(
+                name=name,
+                argv=launch.argv,
+                env=launch.env,
+                ready=partial(is_ready, launch.bootstrap),
+                port=launch.port,
+                stage=STORE_STAGE,
+            )
+            for name, launch in zip(broker_names(len(launches)), launches, strict=True)
+        ]
+        first = msgspec.structs.replace(brokers[0], then=lambda: prepare_log(self._deployment))
+        return [first, *brokers[1:]]
 
     def _clickhouse(self) -> Component:
         port = self._settings.clickhouse_port
@@ -214,7 +235,9 @@ class Stack:
 async def prepare_log(deployment: Deployment) -> None:
     """Make the topics that are missing and tell who is enrolled."""
     broker = deployment.broker()
-    await apply_topics(broker, replication=deployment.settings.kafka_replication)
+    if not deployment.settings.kafka:
+        await wait_brokers(broker.bootstrap, deployment.settings.kafka_brokers)
+    await apply_topics(broker, replication=deployment.replication)
     publisher = Publisher(
         broker, client_id="playhead-operator", delivery_timeout_ms=NEW_TOPICS_TIMEOUT_MS
     )

@@ -16,14 +16,18 @@ LEADERS_TIMEOUT_S = 60
 LEADERS_POLL_S = 0.1
 
 
-def topic_config(topic: Topic) -> dict[str, str]:
-    """The broker's settings for a topic, all written out."""
+def topic_config(topic: Topic, replication: int) -> dict[str, str]:
+    """The broker's settings for a topic, all written out.
+
+    Of three replicas two must have a batch before it is acknowledged: each of them may die then.
+    """
     config = {
         "cleanup.policy": "compact" if topic.is_compacted else "delete",
         "retention.ms": str(-1 if topic.retention_ms is None else topic.retention_ms),
         "retention.bytes": str(-1 if topic.retention_bytes is None else topic.retention_bytes),
         "message.timestamp.type": "LogAppendTime",
         "max.message.bytes": str(4 << 20),
+        "min.insync.replicas": str(min(2, max(1, replication - 1))),
     }
     if topic.is_compacted:
         config["min.cleanable.dirty.ratio"] = "0.2"
@@ -42,7 +46,7 @@ def planned_topics(
             name=broker.physical(topic.name),
             num_partitions=topic.partitions,
             replication_factor=replication,
-            topic_configs=topic_config(topic),
+            topic_configs=topic_config(topic, replication),
         )
         for topic in wanted
     }

@@ -18,6 +18,10 @@ def command() -> None:
     Example: PLAYHEAD_KAFKA_PORT=9092 playhead kafka
     """
     settings = load_settings()
+    if settings.kafka_brokers > 1:
+        raise click.UsageError(
+            "several brokers start together: playhead run --only kafka,kafka-2,kafka-3"
+        )
     home = Deployment(settings=settings).home
     launch = prepare(home, settings.kafka_port, settings.kafka_fsync)
     click.echo(f"Kafka on {launch.bootstrap}")

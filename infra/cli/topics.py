@@ -97,11 +97,11 @@ def apply(dry_run: bool) -> None:
 
     Example: playhead topics apply --dry-run
     """
-    settings = load_settings()
-    broker = Deployment(settings=settings).broker()
+    deployment = Deployment(settings=load_settings())
+    broker = deployment.broker()
     with saying_why(broker):
         made = asyncio.run(
-            apply_topics(broker, replication=settings.kafka_replication, dry_run=dry_run)
+            apply_topics(broker, replication=deployment.replication, dry_run=dry_run)
         )
     for name in made:
         click.echo(f"{'would make' if dry_run else 'made'} {name}")

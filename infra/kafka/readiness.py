@@ -14,9 +14,18 @@ async def is_ready(bootstrap: str) -> bool:
     """Whether one of the bootstrap servers answers a Metadata request by naming a broker."""
     for server in bootstrap.split(","):
         host, _, port = server.strip().rpartition(":")
-        if await _names_broker(host, int(port)):
+        if await _count_brokers(host, int(port)):
             return True
     return False
+
+
+async def wait_brokers(bootstrap: str, brokers: int, timeout_s: float = 60.0) -> None:
+    """Return when so many brokers are in the cluster; raises TimeoutError after `timeout_s`."""
+    async with asyncio.timeout(timeout_s):
+        for server in bootstrap.split(","):
+            host, _, port = server.strip().rpartition(":")
+            while await _count_brokers(host, int(port)) < brokers:  # noqa: ASYNC110 (the same)
+                await asyncio.sleep(POLL_INTERVAL_S)
 
 
 async def wait_ready(bootstrap: str, timeout_s: float = 30.0) -> None:
@@ -26,15 +35,15 @@ async def wait_ready(bootstrap: str, timeout_s: float = 30.0) -> None:
             await asyncio.sleep(POLL_INTERVAL_S)
 
 
-async def _names_broker(host: str, port: int) -> bool:
+async def _count_brokers(host: str, port: int) -> int:
     try:
         connection = await create_conn(host, port, request_timeout_ms=ANSWER_TIMEOUT_MS)
     except (OSError, KafkaError, TimeoutError):
-        return False
+        return 0
     try:
         answer = await connection.send(MetadataRequest([]))
-        return bool(answer.brokers)
+        return len(answer.brokers)
     except (KafkaError, TimeoutError):
-        return False
+        return 0
     finally:
         connection.close()

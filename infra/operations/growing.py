@@ -148,7 +148,7 @@ async def grow(
         raise GrowthRefusedError(f"{topic.name} keeps its {topic.partitions} partitions: {pinned}")
     broker = deployment.broker()
     with saying_why(broker), _alone(deployment.home):
-        async with _opened(broker) as log:
+        async with _opened(broker, deployment.replication) as log:
             growth = await log.look(partitions)
             if growth.is_done:
                 return growth
@@ -204,6 +204,7 @@ class _Log:
     """The topics on the broker."""
 
     broker: Broker
+    replication: int
     admin: AIOKafkaAdminClient
     consumer: AIOKafkaConsumer
 
@@ -265,7 +266,11 @@ class _Log:
     async def _configure(self, changed: Mapping[str, str]) -> None:
         answers = await self.admin.alter_configs(
             [
-                ConfigResource(ConfigResourceType.TOPIC, name, {**topic_config(topic), **changed})
+                ConfigResource(
+                    ConfigResourceType.TOPIC,
+                    name,
+                    {**topic_config(topic, self.replication), **changed},
+                )
                 for name, topic in self.names.items()
             ]
         )
@@ -314,12 +319,12 @@ class _Log:
 
 
 @asynccontextmanager
-async def _opened(broker: Broker) -> AsyncIterator[_Log]:
+async def _opened(broker: Broker, replication: int) -> AsyncIterator[_Log]:
     admin = AIOKafkaAdminClient(**broker.client_options())
     async with reading(broker) as consumer:
         try:
             await admin.start()
-            yield _Log(broker, admin, consumer)
+            yield _Log(broker, replication, admin, consumer)
         finally:
             await admin.close()
 

@@ -43,7 +43,7 @@ async def shadow(
     """The window's license requests through today's rules, into `license.decisions.v1.shadow`."""
     broker = deployment.broker()
     reader = ShadowReader(broker, require_keys(deployment).state_key())
-    replication = deployment.settings.kafka_replication
+    replication = deployment.replication
     log = None if dry_run else ShadowLog(broker, LICENSE_DECISIONS, replication=replication)
     with saying_why(broker):
         if log is not None:

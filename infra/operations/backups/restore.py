@@ -13,6 +13,7 @@ import msgspec
 from aiokafka import TopicPartition
 
 from infra.deployment import Deployment
+from infra.kafka.launch import broker_names
 from infra.operations.backups.archive import (
     BackupError,
     BackupRecord,
@@ -64,7 +65,9 @@ async def broker_alone(deployment: Deployment) -> AsyncIterator[Deployment]:
     chosen = msgspec.structs.replace(
         deployment.settings, home=str(deployment.home), kafka_port=0, demo=False, canary=False
     )
-    async with running_components(with_ports(chosen), only=("kafka",)) as running:
+    async with running_components(
+        with_ports(chosen), only=broker_names(chosen.kafka_brokers)
+    ) as running:
         yield running.deployment
 
 
@@ -75,7 +78,7 @@ async def restore(
     counts = await asyncio.to_thread(check_fits, deployment, path)
     broker = deployment.broker()
     with saying_why(broker):
-        await apply_topics(broker, replication=deployment.settings.kafka_replication)
+        await apply_topics(broker, replication=deployment.replication)
         await _check_empty(deployment)
         publisher = Publisher(broker, client_id="playhead-operator", delivery_timeout_ms=60_000)
         await publisher.start()

@@ -7,6 +7,8 @@ import socket
 from urllib.parse import urlsplit
 
 from infra.deployment import Deployment
+from infra.kafka.launch import broker_names
+from infra.kafka.properties import SMALLEST_CLUSTER
 from infra.operations.doctor.finding import Finding, bad, good
 from infra.operations.moments import span
 from infra.operations.status import ComponentLine, component_lines
@@ -16,7 +18,7 @@ from infra.supervisor.run_state import is_running, read_state
 RESTARTS_MAX = 3
 YOUNG_MS = 600_000
 """A component that was started again so lately may be dying over and over."""
-_PLAIN = frozenset({"kafka", "clickhouse", "migrations"})
+_PLAIN = frozenset({*broker_names(SMALLEST_CLUSTER), "clickhouse", "migrations"})
 """Answer no /livez; the checks of log and store ask them."""
 _UP = frozenset({"ready", "done"})
 
@@ -61,7 +63,8 @@ def wanted_ports(deployment: Deployment) -> list[tuple[str, int]]:
     settings = deployment.settings
     wanted = [("gateway", settings.gateway_port)]
     if not settings.kafka:
-        wanted.append(("kafka", settings.kafka_port))
+        names = broker_names(settings.kafka_brokers)
+        wanted += [(name, settings.kafka_port + at) for at, name in enumerate(names)]
     if not settings.clickhouse:
         wanted.append(("clickhouse", settings.clickhouse_port))
     for cdn in deployment.cdns():
