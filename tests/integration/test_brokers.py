@@ -10,9 +10,11 @@ from infra.kafka.errors import KafkaSetupError
 from infra.kafka.launch import prepare_brokers
 from tests.integration.failover import BROKERS, fail_over, running_cluster
 
-WAIT_S_MAX = 3.0
+WAIT_S_MAX = 5.0
+"""After this a gateway gives up. A machine with nothing else to do should stay below 3 s."""
 
 
+@pytest.mark.long
 async def test_every_broker_may_die_under_load(tmp_path: Path) -> None:
     async with running_cluster(tmp_path) as cluster:
         outcome = await fail_over(cluster, rounds=1)
