@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
 from agents.analytics.batches import Batch
@@ -13,6 +13,7 @@ from agents.analytics.intake import Intake
 from agents.analytics.store import Store, StoreUnavailableError
 from agents.analytics.writer import ChunkWriter, Place
 from schemas.errors import InvalidMessageError
+from streams.dead_letter_limit import DeadLetterLimit
 from streams.reader import RawRecord
 
 T = TypeVar("T")
@@ -33,12 +34,14 @@ class Lane:
         intake: Intake,
         writer: ChunkWriter,
         *,
+        limit: DeadLetterLimit,
         bury: Bury,
         stored: Stored,
     ) -> None:
         self._chunker = chunker
         self._intake = intake
         self._writer = writer
+        self._limit = limit
         self._bury = bury
         self._stored = stored
         self._queue: deque[Chunk] = deque()
@@ -73,7 +76,7 @@ class Lane:
             self._enqueue(chunk)
 
     async def run(self) -> None:
-        """Store chunks until cancelled."""
+        """Store chunks until cancelled. Raises StopWorkerError where too much is buried."""
         while True:
             await self._awake.wait()
             self._awake.clear()
@@ -113,12 +116,20 @@ class Lane:
                 last=chunk.last,
             )
             await self._writer.write(aside, f"{chunk.token}#aside", prepared.set_aside, stored=None)
-        for raw in chunk.placed_at(set(refused)) if refused else ():
-            error = InvalidMessageError("unstorable", "ClickHouse cannot read its row")
-            await self._bury(chunk.topic, raw, error)
-        for raw, error in prepared.unreadable:
-            await self._bury(chunk.topic, raw, error)
+        unstorable = InvalidMessageError("unstorable", "ClickHouse cannot read its row")
+        raws = chunk.placed_at(set(refused)) if refused else []
+        await self._bury_all(chunk, [*prepared.unreadable, *((raw, unstorable) for raw in raws)])
         await self._stored(chunk)
+
+    async def _bury_all(
+        self, chunk: Chunk, letters: Sequence[tuple[RawRecord, InvalidMessageError]]
+    ) -> None:
+        """All or none: a worker that is stopped here is started again, and reads them again."""
+        self._limit.count_records(chunk.count)
+        for _, error in letters:
+            self._limit.count_letter(chunk.topic, error.reason)
+        for raw, error in letters:
+            await self._bury(chunk.topic, raw, error)
 
 
 class PatientKnowledge:

@@ -28,6 +28,7 @@ from agents.analytics.store import Store, StoreUnavailableError
 from agents.analytics.writer import ChunkWriter
 from agents.shell import ShellPorts
 from schemas.errors import InvalidMessageError, StopWorkerError
+from streams.dead_letter_limit import DeadLetterLimit
 from streams.dead_letters import publish_dead_letter
 from streams.partitions import METADATA_AGE_MS_MAX
 from streams.reader import RawRecord
@@ -82,6 +83,7 @@ class Sink(mode.Service):
         )
         self._writer = ChunkWriter(store)
         self._intakes = Intakes(PatientKnowledge(store, lambda: None), state_key=ports.state_key)
+        self._dead_letter_limits = {name: DeadLetterLimit(ports.clock) for name in self._topics}
         self._lanes: dict[TopicPartition, Lane] = {}
         self._tasks: dict[TopicPartition, asyncio.Task[None]] = {}
         self._paused: set[TopicPartition] = set()
@@ -191,6 +193,7 @@ class Sink(mode.Service):
                 Chunker(name, number, limits, period.phase_ms(number)),
                 self._intakes.of(name, number),
                 self._writer,
+                limit=self._dead_letter_limits[name],
                 bury=self._bury,
                 stored=self._commit,
             )
