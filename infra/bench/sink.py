@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 import aiohttp
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
+from agents.analytics.sink import GROUP
 from infra.bench.processes import cpu_s, resident_bytes
 from infra.sandbox import Sandbox
 from schemas import codec
@@ -23,36 +25,52 @@ from streams.topics import PLAYBACK_EVENTS
 
 ROWS_PER_SESSION = 200
 PUBLISH_ROWS = 5_000
+IDLE_S = 5
 DRAIN_TIMEOUT_S = 300
 
 
 class SinkFigure(msgspec.Struct, frozen=True, kw_only=True):
-    """The worker's own CPU; the engine's is counted apart."""
+    """The worker's own CPU while the rows came and were stored; the engine's is counted apart."""
 
     rows: int
     rows_per_cpu_s: float
     engine_rows_per_cpu_s: float
     floor_rows_per_cpu_s: float
     """aiokafka's getmany on the same records, nothing decoded."""
+    worker_start_cpu_s: float
+    """Until it had its partitions and had stored a first session; not among the rows' CPU."""
+    worker_idle_cpu_ratio: float
+    """Of a core, with nothing to do; among the rows' CPU."""
     worker_resident_mb_max: int
     """While it drained."""
 
 
 async def measure_sink(sandbox: Sandbox, rows: int) -> SinkFigure:
-    """Publish so many events, wait until all are stored, and count CPU-seconds."""
+    """Publish so many events, wait until all are stored, and count CPU-seconds.
+
+    Raises RuntimeError where other rows are stored than were published.
+    """
     source = f"bench-{secrets.token_hex(4)}"
     broker = sandbox.deployment.broker()
-    starts = await _ends(broker)
     worker, engine = sandbox.pid_of("analytics"), sandbox.pid_of("clickhouse")
+    await _publish(broker, PLAYBACK_EVENTS.partitions * 4 * ROWS_PER_SESSION, f"{source}-first")
+    await _until_stored(broker, worker)
+    start_s = cpu_s(worker)
+    await asyncio.sleep(IDLE_S)
     before = cpu_s(worker), cpu_s(engine)
+    starts = await _ends(broker)
     await _publish(broker, rows, source)
-    resident_max = await _until_stored(sandbox, rows, source, worker)
+    resident_max = await _until_stored(broker, worker)
     after = cpu_s(worker), cpu_s(engine)
+    if (stored := await _count(sandbox, source)) != rows:
+        raise RuntimeError(f"{stored} rows are stored of {rows} that were published")
     return SinkFigure(
         rows=rows,
         rows_per_cpu_s=rows / (after[0] - before[0]),
         engine_rows_per_cpu_s=rows / (after[1] - before[1]),
         floor_rows_per_cpu_s=await _floor(broker, starts, rows),
+        worker_start_cpu_s=start_s,
+        worker_idle_cpu_ratio=(before[0] - start_s) / IDLE_S,
         worker_resident_mb_max=resident_max // 1_000_000,
     )
 
@@ -100,20 +118,33 @@ def _session_rows(source: str) -> list[tuple[str, bytes]]:
     ]
 
 
-async def _until_stored(sandbox: Sandbox, rows: int, source: str, worker: int) -> int:
-    """Returns the most memory that the worker held meanwhile, bytes."""
+async def _until_stored(broker: Broker, worker: int) -> int:
+    """Returns the most memory that the worker held meanwhile, bytes.
+
+    Kafka is asked, which is measured by nobody: a sink commits what it has stored.
+    """
+    ends, resident_max = await _ends(broker), 0
+    admin = AIOKafkaAdminClient(**broker.client_options())
+    await admin.start()
+    try:
+        async with asyncio.timeout(DRAIN_TIMEOUT_S):
+            while True:
+                resident_max = max(resident_max, resident_bytes(worker))
+                stored = await admin.list_consumer_group_offsets(broker.physical(GROUP))
+                if all(place in stored and stored[place].offset >= ends[place] for place in ends):
+                    return resident_max
+                await asyncio.sleep(0.5)
+    finally:
+        await admin.close()
+
+
+async def _count(sandbox: Sandbox, source: str) -> int:
     address, database = sandbox.deployment.reader_address(), sandbox.deployment.database
     query = f"SELECT count() FROM {database}.events WHERE source = {{source:String}}"  # noqa: S608 - the database is the settings'
     params = {"query": query, "param_source": source}
-    resident_max = 0
-    async with aiohttp.ClientSession() as http, asyncio.timeout(DRAIN_TIMEOUT_S):
-        while True:
-            resident_max = max(resident_max, resident_bytes(worker))
-            async with http.get(address, params=params) as response:
-                response.raise_for_status()
-                if int(await response.text()) >= rows:
-                    return resident_max
-            await asyncio.sleep(1.0)
+    async with aiohttp.ClientSession() as http, http.get(address, params=params) as response:
+        response.raise_for_status()
+        return int(await response.text())
 
 
 def _partitions(broker: Broker) -> list[TopicPartition]:

@@ -18,6 +18,7 @@ from agents.analytics.chunks import ChunkLimits
 from agents.analytics.sink import Sink, SinkLimits
 from agents.analytics.store import Store, parse_store_url
 from agents.shell import ShellPorts
+from infra.bench.processes import resident_bytes
 from infra.clickhouse.client import open_client, parse_url
 from infra.clickhouse.migrate import migrate_up
 from infra.clickhouse.writer import writer_url
@@ -188,13 +189,21 @@ async def an_engine(home: Path) -> AsyncIterator[RunningClickHouse]:
 class SinkProcess:
     """A sink in a process of its own, to be killed."""
 
-    def __init__(self, stage: Stage, folder: Path, *, bucket_ms: int = 200) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        folder: Path,
+        *,
+        bucket_ms: int = 200,
+        buffer_bytes_max: int = SinkLimits().buffer_bytes_max,
+    ) -> None:
         self._argument = json.dumps(
             {
                 "bootstrap": stage.broker.bootstrap,
                 "namespace": stage.broker.namespace,
                 "url": stage.url,
                 "bucket_ms": bucket_ms,
+                "buffer_bytes_max": buffer_bytes_max,
             }
         )
         self._log = folder / "sink.log"
@@ -212,6 +221,10 @@ class SinkProcess:
                 stdout=log,
                 stderr=log,
             )
+
+    def resident_bytes(self) -> int:
+        assert self.process is not None
+        return resident_bytes(self.process.pid)
 
     async def kill(self) -> None:
         assert self.process is not None

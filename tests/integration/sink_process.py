@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from agents.analytics.agent import AnalyticsAgent
 from agents.analytics.chunks import ChunkLimits
 from agents.analytics.sink import SinkLimits
 from agents.shell import ShellPorts
+from infra.cli.main import YOUNG_OBJECTS_MAX
 from streams.broker import Broker
 from streams.clock import system_clock
 from streams.metrics import WorkerMetrics
@@ -28,7 +30,9 @@ def _halt(error: BaseException) -> None:
     os._exit(70)
 
 
-async def _run(bootstrap: str, namespace: str, url: str, bucket_ms: int) -> None:
+async def _run(
+    bootstrap: str, namespace: str, url: str, bucket_ms: int, buffer_bytes_max: int
+) -> None:
     broker = Broker(bootstrap=bootstrap, namespace=namespace)
     publisher = Publisher(broker, client_id="sink", state_key=STATE_KEY)
     await publisher.start()
@@ -41,7 +45,9 @@ async def _run(bootstrap: str, namespace: str, url: str, bucket_ms: int) -> None
         state_key=STATE_KEY,
     )
     limits = SinkLimits(
-        chunks=ChunkLimits(bucket_ms=bucket_ms, grace_ms=50), bucket_ms_max=bucket_ms
+        chunks=ChunkLimits(bucket_ms=bucket_ms, grace_ms=50),
+        bucket_ms_max=bucket_ms,
+        buffer_bytes_max=buffer_bytes_max,
     )
     agent = AnalyticsAgent(ports, url, limits=limits, topics=STAGED)
     await agent.start()
@@ -50,5 +56,6 @@ async def _run(bootstrap: str, namespace: str, url: str, bucket_ms: int) -> None
 
 
 if __name__ == "__main__":
+    gc.set_threshold(YOUNG_OBJECTS_MAX)  # as the command line does
     logging.basicConfig(level=logging.INFO)
     asyncio.run(_run(**json.loads(sys.argv[1])))

@@ -1,0 +1,190 @@
+"""ClickHouse away, and changed, while events come in."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from infra.clickhouse.client import open_client, parse_url
+from infra.clickhouse.migrate import migrate_up
+from infra.clickhouse.migration_files import Migration, load_migrations
+from schemas import codec
+from schemas.events import Heartbeat
+from streams.broker import Broker
+from streams.topics import PLAYBACK_EVENTS
+from tests.integration.analytics_stage import (
+    SinkProcess,
+    Stage,
+    a_session_id,
+    a_stage,
+)
+from tests.integration.engine import RunningClickHouse, start_clickhouse
+from tests.integration.playback import an_event
+
+POST_EVENTS = 100
+RATE_PER_S = 1_000
+BACKLOG_ROWS = 150_000
+BUFFER_BYTES_MAX = 8 << 20
+GROWTH_BYTES_MAX = 36 << 20
+"""The buffer, as much again for what is fetched ahead, and some rows on their way."""
+AWAY_S = 10
+DRAIN_RATIO_MIN = 3
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[RunningClickHouse]:
+    """An engine of this test's own: it is killed here."""
+    engine = await start_clickhouse(tmp_path)
+    yield engine
+    if engine.process.returncode is None:
+        await engine.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+async def stage(broker: Broker, engine: RunningClickHouse) -> AsyncIterator[Stage]:
+    async with a_stage(broker, engine) as stage:
+        yield stage
+
+
+class Producer:
+    """Posts of heartbeats at a steady rate, each of a session of its own."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.count = 0
+        self.byte_count = 0
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        began, before = loop.time(), self.count
+        while True:
+            await self.post(POST_EVENTS)
+            due = began + (self.count - before) / RATE_PER_S
+            await asyncio.sleep(max(0.0, due - loop.time()))
+
+    async def post(self, count: int) -> None:
+        session = a_session_id()
+        events = [an_event(Heartbeat, session, number) for number in range(count)]
+        rows = [(session, codec.encode(event)) for event in events]
+        await self._stage.publisher.publish_many(PLAYBACK_EVENTS, rows)
+        self.count += count
+        self.byte_count += sum(len(value) for _, value in rows)
+
+
+@asynccontextmanager
+async def producing(stage: Stage) -> AsyncIterator[Producer]:
+    producer = Producer(stage)
+    task = asyncio.create_task(producer.run())
+    try:
+        yield producer
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_backlog_waits_in_the_log_and_drains_at_thrice_the_ingest_rate(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """What comes while ClickHouse is away is far more than the sink may hold."""
+    sink = SinkProcess(stage, tmp_path, bucket_ms=1_000, buffer_bytes_max=BUFFER_BYTES_MAX)
+    await sink.start()
+    try:
+        async with producing(stage) as producer:
+            await stage.until("SELECT count() > 3000 FROM events_raw", 1)
+            engine = stage.engine
+            await engine.stop(signal.SIGKILL)
+            before_bytes, byte_count = sink.resident_bytes(), producer.byte_count
+            while producer.count < BACKLOG_ROWS:
+                await producer.post(1_000)
+            held_bytes = []
+            for _ in range(AWAY_S * 2):
+                await asyncio.sleep(0.5)
+                held_bytes.append(sink.resident_bytes())
+            assert producer.byte_count - byte_count > GROWTH_BYTES_MAX
+            stage.engine = await start_clickhouse(engine.home, engine.port)
+            drained_per_s, came_per_s = await _drain(stage, producer)
+            held_bytes.append(sink.resident_bytes())
+        total = producer.count
+        await stage.until("SELECT count() FROM events_raw", total, 60)
+    finally:
+        await sink.kill()
+    await stage.until("SELECT sum(rows) FROM ingest_ledger", total)
+    print(
+        f"drained {drained_per_s:.0f}/s while {came_per_s:.0f}/s came;"
+        f" grew by {(max(held_bytes) - before_bytes) / 1e6:.1f} MB"
+    )
+    assert drained_per_s >= DRAIN_RATIO_MIN * came_per_s, (drained_per_s, came_per_s)
+    assert max(held_bytes) - before_bytes < GROWTH_BYTES_MAX, (before_bytes, held_bytes)
+
+
+async def _drain(stage: Stage, producer: Producer) -> tuple[float, float]:
+    """Rows per second from the engine's return until what is left is young; and how many came
+    per second meanwhile.
+    """
+    loop = asyncio.get_running_loop()
+    first = stored = await stage.one("SELECT count() FROM events_raw")
+    began, came = loop.time(), producer.count
+    while stored < producer.count - 3 * RATE_PER_S:  # what two buckets gather, and a fetch
+        await asyncio.sleep(0.1)
+        stored = await stage.one("SELECT count() FROM events_raw")
+    took_s = loop.time() - began
+    return (stored - first) / took_s, (producer.count - came) / took_s
+
+
+MOOD = Migration(
+    version=9001,
+    name="mood",
+    checksum="0" * 64,
+    up="""
+ALTER TABLE ${database}.events_raw ${on_cluster}
+ADD COLUMN IF NOT EXISTS mood String DEFAULT 'calm' AFTER name;
+
+CREATE TABLE IF NOT EXISTS ${database}.moods ${on_cluster}
+(
+    mood String,
+    rows SimpleAggregateFunction(sum, UInt64)
+)
+ENGINE = ${replicated}AggregatingMergeTree
+ORDER BY mood
+SETTINGS ${dedup_window};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS ${database}.moods_of_events ${on_cluster}
+TO ${database}.moods
+AS SELECT mood, count() AS rows FROM ${database}.events_raw GROUP BY mood;
+""",
+    down=None,
+)
+"""What a later version may bring: a column, and a roll-up over it."""
+
+
+async def test_a_column_and_a_table_come_by_migration_while_events_do(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """The sink names the columns that it fills; the others have their defaults."""
+    sink = SinkProcess(stage, tmp_path)
+    await sink.start()
+    try:
+        async with producing(stage) as producer:
+            await stage.until("SELECT count() > 2000 FROM events_raw", 1)
+            before = await stage.one("SELECT count() FROM events_raw")
+            await asyncio.to_thread(_migrate, stage)
+            await stage.until("SELECT sum(rows) > 1000 FROM moods", 1)
+        await stage.until("SELECT count() FROM events_raw", producer.count)
+    finally:
+        await sink.kill()
+    assert await stage.one("SELECT countIf(mood = 'calm') FROM events_raw") == producer.count
+    await stage.until("SELECT sum(rows) FROM ingest_ledger", producer.count)
+    assert await stage.one("SELECT sum(rows) FROM moods") <= producer.count - before
+
+
+def _migrate(stage: Stage) -> None:
+    client = open_client(parse_url(stage.url), with_database=False)
+    try:
+        migrate_up(client, stage.broker.namespace, migrations=(*load_migrations(), MOOD))
+    finally:
+        client.close()
