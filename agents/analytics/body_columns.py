@@ -30,7 +30,7 @@ class Gathered(Protocol):
     """A column that grows."""
 
     def put(self, places: Positions, cells: Sequence[Any]) -> None:
-        """What the rows of these places say."""
+        """What the rows of these places say; a single word may stand for all of them."""
 
     def column(self, count: int) -> Column | None:
         """Of all rows; None where none of them says anything."""

@@ -106,7 +106,7 @@ class EventColumns:
             self._put("extra", places, texts)
         for kind, its_places, told in _by_kind(wires, places):
             tag = kind.__struct_config__.tag
-            self._put("type", its_places, [tag or wire.type for wire in told])
+            self._put("type", its_places, [tag] if tag else [wire.type for wire in told])
             for name, cell_of in _BODY[kind]:
                 self._put(name, its_places, list(map(cell_of, told)))
 

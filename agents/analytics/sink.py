@@ -50,7 +50,7 @@ class SinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     chunks: ChunkLimits = ChunkLimits()
     """Their bucket is the shortest: where a table has many partitions, it grows."""
     bucket_ms_max: int = PERIOD_MS_MAX
-    buffer_bytes_max: int = 64 << 20
+    buffer_bytes_max: int = 32 << 20
     queued_chunks_max: int = 2
     """Per partition."""
 
