@@ -114,9 +114,10 @@ async def test_a_backlog_waits_in_the_log_and_drains_at_thrice_the_ingest_rate(
             drain_growth_bytes = sink.resident_bytes() - before_bytes
         total = producer.count
         await stage.until("SELECT count() FROM events_raw", total, 60)
+        await stage.until("SELECT sum(rows) FROM ingest_ledger", total)
     finally:
         await sink.kill()
-    await stage.until("SELECT sum(rows) FROM ingest_ledger", total)
+        await stage.engine.stop(signal.SIGKILL)
     print(
         f"drained {drained_per_s:.0f}/s while {came_per_s:.0f}/s came; grew by"
         f" {away_growth_bytes / 1e6:.1f} MB away, by {drain_growth_bytes / 1e6:.1f} MB draining"

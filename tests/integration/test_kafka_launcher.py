@@ -112,6 +112,7 @@ async def test_the_ahead_of_time_cache_is_made_once_and_used(runtime: str, tmp_p
     folder = runtime_folder()
     if runtime == "new":
         folder = tmp_path / "runtime"
+        provide_jars(runtime_folder(), JAVA_HOME)
         shutil.copytree(runtime_folder() / "java", folder / "java", copy_function=os.link)
         (folder / "kafka-aot-killed").mkdir()
     assert await train(folder, niceness=0) or runtime == "ours"
