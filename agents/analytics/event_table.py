@@ -18,7 +18,7 @@ from agents.analytics.wire import read_wires
 from schemas.errors import InvalidMessageError
 from streams.reader import LogRecord, RawRecord
 
-BLOCK_ROWS: Final = 256
+BLOCK_ROWS: Final = 512
 """What fits into the processor's cache, in all the forms that it takes."""
 
 

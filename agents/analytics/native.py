@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -154,13 +155,15 @@ def _strings(texts: Sequence[str]) -> Iterable[bytes]:
         if 0 < size <= _ONE_BYTE_MAX:
             between = chr(size)
             return ((between + between.join(texts)).encode(),)
-    return (_string(text.encode()) for text in texts)
+    encoded = [text.encode() for text in texts]
+    return (b"".join([piece for text in encoded for piece in (_length(len(text)), text)]),)
 
 
 def _string(text: bytes) -> bytes:
     return _length(len(text)) + text
 
 
+@lru_cache(maxsize=8192)
 def _length(number: int) -> bytes:
     """LEB128."""
     if number <= _ONE_BYTE_MAX:
