@@ -34,7 +34,7 @@ from tests.integration.broker import runtime_folder
 from tests.integration.commands import Operator, eventually
 from tests.unit.gateway.wire_events import an_event, bearer
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 COMPONENTS = (
     *("kafka", "clickhouse", "migrations"),
     *("analytics", "fold", "bitrate", "steering", "gateway"),
@@ -155,7 +155,7 @@ async def test_growing_loses_doubles_and_reorders_nothing(operator: Operator) ->
         late = [Viewer(http) for _ in range(VIEWERS)]
         posting += [asyncio.create_task(viewer.run(stopping)) for viewer in late]
         reached = [viewer.acknowledged + 20 for viewer in viewers]
-        await eventually(_all_have(viewers + late, max(reached)))
+        await eventually(_all_have(viewers + late, max(reached)), 150)
         stopping.set()
         await asyncio.gather(*posting)
     assert await count_partitions(broker, PLAYBACK_EVENTS) == WANTED
