@@ -17,10 +17,10 @@ TEST_LOCKS ?= $(RUN_LOCKS) test
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test lint unit bench faults faults-long test-faults test-long status doctor simulate lock clean
+.PHONY: help setup setup-test run test lint unit bench bench-events faults faults-long test-faults test-long status doctor simulate lock clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what running needs (make run does it too)
 	@$(SETUP) $(RUN_LOCKS)
@@ -53,6 +53,10 @@ unit: setup-test ## Run the fast tests alone
 
 bench: setup-test ## Measure this machine: gateway, licenses, sink, time to queryable
 	@$(BIN)/playhead bench $(ARGS)
+
+bench-events: setup-test ## Measure the event path: gateway, sink, consumer, then a steady load through it
+	@$(BIN)/playhead bench --only gateway --only sink --only consumer
+	@$(BIN)/playhead bench throughput --path-only --seconds 60 $(ARGS)
 
 faults: setup ## Prove it: 72 faults under load, then the clients' ledger against ClickHouse
 	@$(BIN)/playhead faults $(ARGS)

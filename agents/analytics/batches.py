@@ -79,6 +79,14 @@ class BatchConsumer(AIOKafkaConsumer):
         vars(fetcher)["MemoryRecords"] = _KeptRecords
         await super().start()
 
+    async def committed_with_note(self, partition: TopicPartition) -> tuple[int | None, str]:
+        """The group's offset, and what was noted with it; None where there is none yet."""
+        found = await self._coordinator.fetch_committed_offsets([partition])
+        committed = found.get(partition)
+        if committed is None or committed.offset < 0:
+            return None, ""
+        return committed.offset, committed.metadata or ""
+
     async def getbatches(self, *, timeout_ms: int) -> dict[TopicPartition, list[Batch]]:
         """What has been fetched, in order. Waits until there is something, at most `timeout_ms`.
 

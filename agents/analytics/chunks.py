@@ -9,7 +9,7 @@ follow the reader's clock.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final
 
@@ -90,12 +90,18 @@ class Chunk:
 
 @dataclass(slots=True)
 class Chunker:
-    """Cuts one partition; `phase_ms` shifts its buckets: partitions shall not insert at once."""
+    """Cuts one partition; `phase_ms` shifts its buckets: partitions shall not insert at once.
+
+    `begun_until`: the last offset of the chunk that an earlier sink had begun to store and may be
+    storing yet. It is cut again as it was: a chunk that was closed because nothing came would take
+    more today, under another token.
+    """
 
     topic: str
     partition: int
     limits: ChunkLimits
     phase_ms: int = 0
+    begun_until: int | None = None
     _batches: list[Batch] = field(default_factory=list)
     _count: int = 0
     _size_bytes: int = 0
@@ -112,7 +118,9 @@ class Chunker:
         return self._batches[0] if self._batches else None
 
     def add(self, batch: Batch) -> list[Chunk]:
-        """Take the next batch; the chunks that it closes, at most two."""
+        """Take the next batch; the chunks that it closes, at most three."""
+        if self.begun_until is not None:
+            return self._add_begun(batch, self.begun_until + 1)
         closed: list[Chunk] = []
         bucket = self._bucket_of(batch.newest_at_ms)
         if self._batches and (
@@ -123,11 +131,23 @@ class Chunker:
             closed.append(self._close())
         if not self._batches:
             self._bucket = bucket
-        self._batches.append(batch)
-        self._count += batch.count
-        self._size_bytes += len(batch.data)
+        self._append(batch)
         if self._count >= self.limits.records_max:
             closed.append(self._close())
+        return closed
+
+    def _add_begun(self, batch: Batch, end: int) -> list[Chunk]:
+        if batch.first < end:
+            part = batch.until(end)
+            if not self._batches:
+                self._bucket = self._bucket_of(part.newest_at_ms)
+            self._append(part)
+        if batch.next_offset < end:
+            return []
+        self.begun_until = None
+        closed = [self._close()] if self._batches else []
+        if batch.next_offset > end:
+            closed += self.add(replace(batch, first=max(batch.first, end)))
         return closed
 
     def close_idle(self, now_ms: int) -> Chunk | None:
@@ -147,8 +167,14 @@ class Chunker:
     def _bucket_of(self, timestamp_ms: int) -> int:
         return (timestamp_ms + self.phase_ms) // self.limits.bucket_ms
 
+    def _append(self, batch: Batch) -> None:
+        self._batches.append(batch)
+        self._count += batch.count
+        self._size_bytes += len(batch.data)
+
     def _close(self) -> Chunk:
         chunk = Chunk(self.topic, self.partition, self._batches, self._size_bytes)
+        self.begun_until = None
         self._batches = []
         self._count = self._size_bytes = 0
         return chunk

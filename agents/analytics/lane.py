@@ -21,6 +21,8 @@ T = TypeVar("T")
 RETRY_S: float = 1.0
 
 Bury = Callable[[str, RawRecord, InvalidMessageError], Awaitable[None]]
+Begin = Callable[[Chunk], Awaitable[None]]
+"""Called before anything of the chunk is sent; returns once whoever comes next would know of it."""
 Stored = Callable[[Chunk], Awaitable[None]]
 """Called once the chunk, and so everything before it, is stored."""
 
@@ -34,14 +36,18 @@ class Lane:
         intake: Intake,
         writer: ChunkWriter,
         *,
+        turns: asyncio.Semaphore,
         limit: DeadLetterLimit,
+        begin: Begin,
         bury: Bury,
         stored: Stored,
     ) -> None:
         self._chunker = chunker
         self._intake = intake
         self._writer = writer
+        self._turns = turns
         self._limit = limit
+        self._begin = begin
         self._bury = bury
         self._stored = stored
         self._queue: deque[Chunk] = deque()
@@ -81,7 +87,8 @@ class Lane:
             await self._awake.wait()
             self._awake.clear()
             while self._queue:
-                await self._store(self._queue[0])
+                async with self._turns:  # a chunk in hand is several times its size in the log
+                    await self._store(self._queue[0])
                 self._queue.popleft()
 
     def _enqueue(self, chunk: Chunk) -> None:
@@ -97,6 +104,7 @@ class Lane:
             last=chunk.last,
             topic_column=self._intake.topic_column,
         )
+        await self._begin(chunk)
         stored: set[int] | None = None
 
         async def ask_stored() -> Collection[int]:

@@ -17,6 +17,7 @@ import mode
 import msgspec
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
 
 from agents.analytics.batches import BatchConsumer
 from agents.analytics.chunks import Chunk, Chunker, ChunkLimits
@@ -41,6 +42,7 @@ GROUP: Final = "analytics.sink"
 POLL_MS: Final = 100
 PARTITION_FETCH_BYTES_MAX: Final = 1 << 20
 FETCH_BYTES_MAX: Final = 8 << 20
+BEGIN_RETRY_S: Final = 0.5
 PROGRESS_S: Final = 5.0
 
 
@@ -51,6 +53,8 @@ class SinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Their bucket is the shortest: where a table has many partitions, it grows."""
     bucket_ms_max: int = PERIOD_MS_MAX
     buffer_bytes_max: int = 32 << 20
+    storing_max: int = 4
+    """Chunks in hand at once, over all partitions: ClickHouse takes no more at a time."""
     queued_chunks_max: int = 2
     """Per partition."""
 
@@ -84,10 +88,13 @@ class Sink(mode.Service):
         self._writer = ChunkWriter(store)
         self._intakes = Intakes(PatientKnowledge(store, lambda: None), state_key=ports.state_key)
         self._dead_letter_limits = {name: DeadLetterLimit(ports.clock) for name in self._topics}
+        self._turns = asyncio.Semaphore(self._limits.storing_max)
         self._lanes: dict[TopicPartition, Lane] = {}
         self._tasks: dict[TopicPartition, asyncio.Task[None]] = {}
         self._paused: set[TopicPartition] = set()
         self._committed: dict[TopicPartition, int] = {}
+        self._begun_until: dict[TopicPartition, int | None] = {}
+        """The last offset of the chunk that was being stored when the partition was let go."""
         self._consumer: BatchConsumer | None = None
         super().__init__(**service_options)
 
@@ -161,8 +168,9 @@ class Sink(mode.Service):
         partitions = list(partitions)
         ends = await self._consumer.end_offsets(partitions) if partitions else {}
         for partition in partitions:
-            committed = await self._consumer.committed(partition)
+            committed, begun_until = await self._consumer.committed_with_note(partition)
             self._committed[partition] = committed or 0
+            self._begun_until[partition] = int(begun_until) if begun_until else None
             if committed is not None and committed > ends[partition]:
                 self._ports.halt(
                     StopWorkerError(
@@ -190,10 +198,18 @@ class Sink(mode.Service):
             period = self._periods[name]
             limits = msgspec.structs.replace(self._limits.chunks, bucket_ms=period.bucket_ms)
             lane = self._lanes[partition] = Lane(
-                Chunker(name, number, limits, period.phase_ms(number)),
+                Chunker(
+                    name,
+                    number,
+                    limits,
+                    period.phase_ms(number),
+                    begun_until=self._begun_until.pop(partition, None),
+                ),
                 self._intakes.of(name, number),
                 self._writer,
+                turns=self._turns,
                 limit=self._dead_letter_limits[name],
+                begin=self._begin,
                 bury=self._bury,
                 stored=self._commit,
             )
@@ -234,6 +250,25 @@ class Sink(mode.Service):
             elif not should_pause and partition in self._paused:
                 self._consumer.resume(partition)
                 self._paused.discard(partition)
+
+    async def _begin(self, chunk: Chunk) -> None:
+        """Note in the group where the chunk ends; waits while the log is away.
+
+        An insert may still be under way in ClickHouse when its sink is gone. Whoever comes next
+        must send these very rows under this very token, and no others: then it counts once. Whoever
+        is no member any more cannot note it, and so inserts nothing.
+        """
+        assert self._consumer is not None
+        place = TopicPartition(self._ports.broker.physical(chunk.topic), chunk.partition)
+        noted = {place: OffsetAndMetadata(chunk.first, str(chunk.last))}
+        while True:
+            try:
+                await self._consumer.commit(noted)
+            except (KafkaError, IllegalStateError) as error:
+                log.warning("%s waits for the log: %s", chunk.token, error)
+                await asyncio.sleep(BEGIN_RETRY_S)
+            else:
+                return
 
     async def _commit(self, chunk: Chunk) -> None:
         assert self._consumer is not None

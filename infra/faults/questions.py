@@ -27,13 +27,18 @@ OF_SESSIONS: Final = (
     " kafka_partition, kafka_offset FROM events WHERE session_id IN {sessions:Array(UUID)}"
     " ORDER BY session_id, sequence, kafka_offset"
 )
+_OF_EVENTS: Final = ", ".join(f"'{topic.name}'" for topic in EVENT_TOPICS)
+"""Decisions that were published twice are set aside as well."""
 SESSIONS: Final = "SELECT DISTINCT toString(session_id) FROM events"
 COUNTS: Final = {
     "rows": "SELECT count() FROM events",
     "raw_doubles": "SELECT count() - uniqExact(session_id, source, sequence) FROM events_raw",
-    "set_aside": "SELECT count() FROM set_aside_raw FINAL",
+    "set_aside": f"SELECT count() FROM set_aside_raw FINAL WHERE topic IN ({_OF_EVENTS})",  # noqa: S608 - our own names
     "conflicts": "SELECT count() FROM conflicts",
-    "dead_letters": "SELECT count() FROM dead_letters WHERE agent LIKE '%analytics.sink'",
+    "dead_letters": (
+        "SELECT count() FROM dead_letters WHERE agent LIKE '%analytics.sink'"  # noqa: S608 - our own names
+        f" AND topic IN ({_OF_EVENTS})"
+    ),
 }
 WRONG_AGGREGATES: Final = {
     "events_by_minute": (

@@ -60,6 +60,41 @@ def test_a_sink_that_died_anywhere_cuts_the_same_chunks_again(
 
 
 @settings(deadline=None)  # a loaded machine is no counterexample
+@given(logs().filter(bool), st.data())
+def test_a_chunk_that_was_begun_is_cut_again_as_it_was(
+    log: list[Batch], data: st.DataObject
+) -> None:
+    """The first sink closed chunks whenever nothing came; the second one sees more."""
+    chunker = Chunker("t", 0, LIMITS)
+    chunks: list[Chunk] = []
+    for batch in log:
+        chunks += chunker.add(batch)
+        if data.draw(st.booleans()) and (idle := chunker.close_idle(10**12)) is not None:
+            chunks.append(idle)
+    chunks += [last] if (last := chunker.close()) is not None else []
+    begun = data.draw(st.sampled_from(chunks))
+    again = Chunker("t", 0, LIMITS, begun_until=begun.last)
+    seen = [batch for batch in log if batch.first >= begun.first]
+    cut_again = [chunk for batch in seen for chunk in again.add(batch)]
+    cut_again += [last] if (last := again.close()) is not None else []
+    assert cut_again[0].token == begun.token
+    assert cut_again[0].batches == begun.batches
+    assert [batch for chunk in cut_again for batch in chunk.batches] == seen
+
+
+def test_a_begun_chunk_may_end_within_a_batch_or_in_what_is_gone() -> None:
+    """Compaction joins batches, and takes records away."""
+    within = Chunker("t", 0, LIMITS, begun_until=11)
+    tokens = [chunk.token for chunk in within.add(a_batch(10, 1_000_000, count=3))]
+    assert tokens == ["v1:t:0:10-11"]
+    assert within.oldest is not None
+    assert (within.oldest.first, within.oldest.next_offset) == (12, 13)
+    gone = Chunker("t", 0, LIMITS, begun_until=11)
+    assert gone.add(a_batch(10, 1_000_000)) == []
+    assert [chunk.token for chunk in gone.add(a_batch(15, 1_000_000))] == ["v1:t:0:10-10"]
+
+
+@settings(deadline=None)  # a loaded machine is no counterexample
 @given(logs())
 def test_chunks_hold_every_batch_once_and_keep_their_bounds(log: list[Batch]) -> None:
     chunker = Chunker("t", 0, LIMITS)

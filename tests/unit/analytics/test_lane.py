@@ -34,9 +34,13 @@ class Ledger:
 
     def __init__(self, chunk_count: int) -> None:
         self.buried: list[int] = []
+        self.begun: list[str] = []
         self.stored: list[str] = []
         self.is_complete = asyncio.Event()
         self._chunk_count = chunk_count
+
+    async def begin(self, chunk: Chunk) -> None:
+        self.begun.append(chunk.token)
 
     async def bury(self, topic: str, raw: RawRecord, error: InvalidMessageError) -> None:
         self.buried.append(raw.offset)
@@ -54,7 +58,9 @@ async def run_lane(*counts: int) -> tuple[Ledger, BaseException | None]:
         Chunker("t", 3, ChunkLimits(records_max=1)),  # each batch is a chunk
         NothingReadable(),
         ChunkWriter(Store(parse_store_url("http://nobody:x@localhost/none"))),
+        turns=asyncio.Semaphore(1),
         limit=DeadLetterLimit(lambda: 0, RULE),
+        begin=ledger.begin,
         bury=ledger.bury,
         stored=ledger.store,
     )
