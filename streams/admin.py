@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from streams.administering import administering
 from streams.broker import Broker
 from streams.partitions import closed_topics
 from streams.topics import TOPICS, Topic
@@ -63,10 +64,8 @@ async def apply_topics(
 
     A topic that a migration has closed stays closed, and one that it gave more partitions has them.
     """
-    admin = AIOKafkaAdminClient(**broker.client_options(), request_timeout_ms=20_000)
-    await admin.start()
-    try:
-        plan = planned_topics(broker, topics=topics, replication=replication)
+    plan = planned_topics(broker, topics=topics, replication=replication)
+    async with administering(broker, request_timeout_ms=20_000) as admin:
         existing = set(await admin.list_topics())
         missing = [new for name, new in plan.items() if name not in existing]
         if not dry_run and missing:
@@ -76,8 +75,6 @@ async def apply_topics(
             present = [name for name in plan if name in existing]
             closed = await closed_topics(admin, present)
             await _set_configs(admin, [plan[name] for name in present if name not in closed])
-    finally:
-        await admin.close()
     return [new.name for new in missing]
 
 

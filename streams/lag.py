@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
+from streams.administering import administering, committed_offsets
 from streams.broker import Broker
 
 FETCH_WAIT_MS = 100
@@ -31,23 +31,20 @@ class GroupLag(msgspec.Struct, frozen=True, kw_only=True):
 
 async def read_lags(broker: Broker, groups: Iterable[str], now_ms: int) -> list[GroupLag]:
     """The lag of each group on each topic that it has committed on."""
-    admin = AIOKafkaAdminClient(**broker.client_options())
-    # A fetch that waits for more holds up every other question on the same connection.
-    consumer = AIOKafkaConsumer(
-        **broker.client_options(), group_id=None, fetch_max_wait_ms=FETCH_WAIT_MS
-    )
-    try:
-        await admin.start()
-        await consumer.start()
-        lags: list[GroupLag] = []
-        for group in groups:
-            committed = await admin.list_consumer_group_offsets(broker.physical(group))
-            offsets = {tp: meta.offset for tp, meta in committed.items() if meta.offset >= 0}
-            lags.extend(await _group_lags(broker, consumer, group, offsets, now_ms))
-        return lags
-    finally:
-        await consumer.stop()
-        await admin.close()
+    lags: list[GroupLag] = []
+    async with administering(broker) as admin:
+        # A fetch that waits for more holds up every other question on the same connection.
+        consumer = AIOKafkaConsumer(
+            **broker.client_options(), group_id=None, fetch_max_wait_ms=FETCH_WAIT_MS
+        )
+        try:
+            await consumer.start()
+            for group in groups:
+                offsets = await committed_offsets(admin, broker, group)
+                lags.extend(await _group_lags(broker, consumer, group, offsets, now_ms))
+        finally:
+            await consumer.stop()
+    return lags
 
 
 async def _group_lags(

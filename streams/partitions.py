@@ -13,6 +13,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from streams.administering import administering
 from streams.broker import Broker
 from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS, Topic
 
@@ -33,12 +34,8 @@ async def count_partitions(broker: Broker, topic: Topic) -> int:
     """
     if topic not in GROWING:
         return topic.partitions
-    admin = AIOKafkaAdminClient(**broker.client_options())
-    await admin.start()
-    try:
+    async with administering(broker) as admin:
         counts = await partition_counts(admin, [broker.physical(topic.name)])
-    finally:
-        await admin.close()
     return counts.get(broker.physical(topic.name), topic.partitions)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
+from streams.administering import administering, committed_offsets
 from streams.broker import Broker
 
 LOOK_S: Final = 0.25
@@ -63,7 +62,7 @@ async def find_spans(
 
 
 async def left_to_sink(
-    broker: Broker, physical: str, group: str, spans: Sequence[Span]
+    broker: Broker, physical: str, group: str, spans: tuple[Span, ...]
 ) -> tuple[Span, ...]:
     """The spans without what the sink's group is about to store itself.
 
@@ -71,35 +70,19 @@ async def left_to_sink(
     first come up to the spans' ends; what it has not reached by then is not replayed. Where it has
     committed nothing, it has begun nothing.
     """
-    admin = AIOKafkaAdminClient(**broker.client_options())
-    await admin.start()
-    try:
-        cut = await _committed_part(admin, broker, physical, group, spans)
+    cut = spans
+    async with administering(broker) as admin:
         for _ in range(SINK_LOOKS_MAX):
-            if cut is spans:
+            committed = await committed_offsets(admin, broker, group)
+            ends = [committed.get(TopicPartition(physical, s.partition), s.end) for s in spans]
+            cut = tuple(
+                msgspec.structs.replace(span, end=min(span.end, end))
+                for span, end in zip(spans, ends, strict=True)
+            )
+            if cut == spans:
                 break
             await asyncio.sleep(LOOK_S)
-            cut = await _committed_part(admin, broker, physical, group, spans)
-    finally:
-        await admin.close()
     return tuple(span for span in cut if span.start < span.end)
-
-
-async def _committed_part(
-    admin: AIOKafkaAdminClient, broker: Broker, physical: str, group: str, spans: Sequence[Span]
-) -> Sequence[Span]:
-    """`spans` themselves where all of them is committed."""
-    offsets = await admin.list_consumer_group_offsets(broker.physical(group))
-    stored = {
-        place.partition: meta.offset
-        for place, meta in offsets.items()
-        if place.topic == physical and meta.offset >= 0
-    }
-    ends = [min(span.end, stored.get(span.partition, span.end)) for span in spans]
-    if all(span.end == end for span, end in zip(spans, ends, strict=True)):
-        return spans
-    pairs = zip(spans, ends, strict=True)
-    return [msgspec.structs.replace(span, end=end) for span, end in pairs]
 
 
 async def _offsets_at(

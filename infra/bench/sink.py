@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 import aiohttp
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from agents.analytics.sink import GROUP
 from infra.bench.processes import cpu_s, resident_bytes
@@ -18,6 +17,7 @@ from infra.sandbox import Sandbox
 from schemas import codec
 from schemas.events import Heartbeat, Stamp
 from schemas.ids import uuid7
+from streams.administering import administering, committed_offsets
 from streams.broker import Broker
 from streams.clock import system_clock
 from streams.producer import Publisher
@@ -124,18 +124,13 @@ async def _until_stored(broker: Broker, worker: int) -> int:
     Kafka is asked, which is measured by nobody: a sink commits what it has stored.
     """
     ends, resident_max = await _ends(broker), 0
-    admin = AIOKafkaAdminClient(**broker.client_options())
-    await admin.start()
-    try:
-        async with asyncio.timeout(DRAIN_TIMEOUT_S):
-            while True:
-                resident_max = max(resident_max, resident_bytes(worker))
-                stored = await admin.list_consumer_group_offsets(broker.physical(GROUP))
-                if all(place in stored and stored[place].offset >= ends[place] for place in ends):
-                    return resident_max
-                await asyncio.sleep(0.5)
-    finally:
-        await admin.close()
+    async with administering(broker) as admin, asyncio.timeout(DRAIN_TIMEOUT_S):
+        while True:
+            resident_max = max(resident_max, resident_bytes(worker))
+            stored = await committed_offsets(admin, broker, GROUP)
+            if all(stored.get(place, -1) >= end for place, end in ends.items()):
+                return resident_max
+            await asyncio.sleep(0.5)
 
 
 async def _count(sandbox: Sandbox, source: str) -> int:

@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from infra.cli.output import json_option, print_rows
 from infra.cli.progress import progress_bar
@@ -20,6 +19,7 @@ from infra.operations.log_access import saying_why
 from infra.settings import load_settings
 from schemas.errors import PlayheadError
 from streams.admin import apply_topics
+from streams.administering import administering
 from streams.asyncapi import asyncapi_document
 from streams.broker import Broker
 from streams.partitions import count_partitions, partition_counts
@@ -73,12 +73,8 @@ def list_topics(as_json: bool) -> None:
 
 async def _existing(broker: Broker) -> dict[str, int]:
     """By physical name, how many partitions it has there."""
-    admin = AIOKafkaAdminClient(**broker.client_options())
-    await admin.start()
-    try:
+    async with administering(broker) as admin:
         return await partition_counts(admin, await admin.list_topics())
-    finally:
-        await admin.close()
 
 
 def _kept(topic: Topic) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from infra.operations.log_access import reading, saying_why
+from streams.administering import administering, committed_offsets
 from streams.broker import Broker
 from streams.lag import GroupLag, read_lags
 
@@ -52,22 +52,18 @@ def sum_up(group: str, lags: Iterable[GroupLag], last_committed_at_ms: int | Non
 
 async def _newest_committed(broker: Broker, groups: list[str]) -> dict[str, int]:
     """By group, the append time of the newest message before a committed offset."""
-    admin = AIOKafkaAdminClient(**broker.client_options())
-    await admin.start()
-    try:
-        async with reading(broker, fetch_bytes_max=FETCH_BYTES_MAX) as consumer:
-            found: dict[str, int] = {}
-            for group in groups:
-                committed = await admin.list_consumer_group_offsets(broker.physical(group))
-                offsets = {
-                    place: meta.offset for place, meta in committed.items() if meta.offset > 0
-                }
-                times = await _append_times(consumer, offsets)
-                if times:
-                    found[group] = max(times)
-            return found
-    finally:
-        await admin.close()
+    async with (
+        administering(broker) as admin,
+        reading(broker, fetch_bytes_max=FETCH_BYTES_MAX) as consumer,
+    ):
+        found: dict[str, int] = {}
+        for group in groups:
+            committed = await committed_offsets(admin, broker, group)
+            offsets = {place: offset for place, offset in committed.items() if offset}
+            times = await _append_times(consumer, offsets)
+            if times:
+                found[group] = max(times)
+        return found
 
 
 async def _append_times(

@@ -25,9 +25,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from infra.deployment import Deployment
-from infra.operations.log_access import CONSUMER_GROUPS, SINK_GROUP, reading, saying_why
+from infra.operations.log_access import CONSUMER_GROUPS, reading, reads, saying_why
 from schemas.errors import PlayheadError
 from streams.admin import topic_config
+from streams.administering import administering, committed_offsets
 from streams.broker import Broker
 from streams.clock import system_clock
 from streams.connection import COUNT_AGE_S_MAX
@@ -51,9 +52,7 @@ LAG_MS_MAX: Final = 10_000
 """Whoever is further behind would keep the topics closed for long."""
 POLL_S: Final = 0.2
 READERS: Final = tuple(
-    group
-    for group in CONSUMER_GROUPS
-    if any(("analytics" if group == SINK_GROUP else group) in topic.readers for topic in GROWING)
+    group for group in CONSUMER_GROUPS if any(reads(group, topic) for topic in GROWING)
 )
 """The groups that must come to the end."""
 
@@ -290,10 +289,12 @@ class _Log:
 
     async def ends(self) -> Ends:
         """Of every partition that there is now."""
-        return await self.consumer.end_offsets(await self._places())  # type: ignore[no-any-return]
+        found: Ends = await self.consumer.end_offsets(await self._places())
+        return found
 
     async def _beginnings(self) -> Ends:
-        return await self.consumer.beginning_offsets(await self._places())  # type: ignore[no-any-return]
+        found: Ends = await self.consumer.beginning_offsets(await self._places())
+        return found
 
     async def _places(self) -> list[TopicPartition]:
         counts = await partition_counts(self.admin, self.names)
@@ -304,9 +305,7 @@ class _Log:
         beginnings, ends = await self._beginnings(), await self.ends()
         found: dict[str, int] = {}
         for group in READERS:
-            physical = self.broker.physical(group)
-            committed = await self.admin.list_consumer_group_offsets(physical)
-            known = {place: meta.offset for place, meta in committed.items()}
+            known = await committed_offsets(self.admin, self.broker, group)
             found[group] = sum(
                 max(0, end - max(known.get(place, 0), beginnings[place]))
                 for place, end in ends.items()
@@ -320,13 +319,8 @@ class _Log:
 
 @asynccontextmanager
 async def _opened(broker: Broker, replication: int) -> AsyncIterator[_Log]:
-    admin = AIOKafkaAdminClient(**broker.client_options())
-    async with reading(broker) as consumer:
-        try:
-            await admin.start()
-            yield _Log(broker, replication, admin, consumer)
-        finally:
-            await admin.close()
+    async with reading(broker) as consumer, administering(broker) as admin:
+        yield _Log(broker, replication, admin, consumer)
 
 
 @contextmanager

@@ -26,6 +26,11 @@ SINK_GROUP: Final = "analytics.sink"
 CONSUMER_GROUPS: Final = (*(name for name in WORKER_NAMES if name != "analytics"), SINK_GROUP)
 
 
+def reads(group: str, topic: Topic) -> bool:
+    """Whether the group takes the topic, by the registry; the sink is the group of analytics."""
+    return ("analytics" if group == SINK_GROUP else group) in topic.readers
+
+
 class LogUnreachableError(PlayheadError):
     """No broker answers, or it refuses; the message says what to look at."""
 

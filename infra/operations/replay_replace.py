@@ -14,8 +14,6 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
@@ -26,6 +24,7 @@ from agents.analytics.windows import Span, Window
 from infra.operations.log_access import SINK_GROUP
 from schemas.errors import PlayheadError
 from schemas.secrets import SecretBytes
+from streams.administering import administering, committed_offsets
 from streams.broker import Broker
 
 _PERIOD: Final = re.compile(r"\d{4}-\d{2}(-\d{2})?")
@@ -158,18 +157,12 @@ def _said(error: ClickHouseError) -> ReplaceRefusedError:
 async def stored_until(broker: Broker, topics: Iterable[str]) -> dict[str, dict[int, int]]:
     """By topic and partition, the offset before which the sink has stored everything."""
     physical = {broker.physical(name): name for name in topics}
-    admin = AIOKafkaAdminClient(**broker.client_options())
-    await admin.start()
-    try:
-        committed: dict[TopicPartition, object] = await admin.list_consumer_group_offsets(
-            broker.physical(SINK_GROUP)
-        )
-    finally:
-        await admin.close()
+    async with administering(broker) as admin:
+        committed = await committed_offsets(admin, broker, SINK_GROUP)
     found: dict[str, dict[int, int]] = {name: {} for name in physical.values()}
-    for place, meta in committed.items():
+    for place, offset in committed.items():
         if place.topic in physical:
-            found[physical[place.topic]][place.partition] = max(0, getattr(meta, "offset", 0))
+            found[physical[place.topic]][place.partition] = offset
     return found
 
 

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from aiokafka.admin import AIOKafkaAdminClient
-
 from infra.deployment import Deployment
 from infra.keys.folder import ROLES
 from infra.operations.doctor.finding import Finding, bad, good
@@ -17,6 +15,7 @@ from infra.operations.log_access import CONSUMER_GROUPS, read_newest, saying_why
 from infra.operations.operator import require_keys
 from schemas.envelope import Enrollment, Role
 from streams.admin import planned_topics
+from streams.administering import administering
 from streams.identity import is_signed_by
 from streams.lag import GroupLag, read_lags
 from streams.partitions import GROWING, closed_topics, partition_counts
@@ -34,15 +33,11 @@ async def check_topics(deployment: Deployment, _: int) -> list[Finding]:
     broker = deployment.broker()
     wanted = {name: new.num_partitions for name, new in planned_topics(broker).items()}
     with saying_why(broker):
-        admin = AIOKafkaAdminClient(**broker.client_options(), request_timeout_ms=10_000)
-        try:
-            await admin.start()
+        async with administering(broker, request_timeout_ms=10_000) as admin:
             existing = await admin.list_topics()
             present = [name for name in wanted if name in existing]
             found = await partition_counts(admin, present)
             closed = await closed_topics(admin, present)
-        finally:
-            await admin.close()
     growing = {broker.physical(topic.name) for topic in GROWING}
     return [
         good("kafka", f"answers at {broker.bootstrap}"),

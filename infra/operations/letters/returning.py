@@ -9,13 +9,13 @@ from typing import Final
 
 import msgspec
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from infra.deployment import Deployment
 from infra.operations.letters.box import read_letters
 from infra.operations.letters.handling import LetterDesk
 from infra.operations.letters.letter import Letter, LetterFilter
-from infra.operations.log_access import CONSUMER_GROUPS, SINK_GROUP, saying_why
+from infra.operations.log_access import CONSUMER_GROUPS, reads, saying_why
+from streams.administering import administering, committed_offsets
 from streams.producer import Receipt
 from streams.topics import BY_NAME
 
@@ -98,29 +98,20 @@ async def _are_read(
         place = TopicPartition(broker.physical(letter.source_topic), receipt.partition)
         ends[place] = max(ends.get(place, 0), receipt.offset + 1)
     with saying_why(broker):
-        admin = AIOKafkaAdminClient(**broker.client_options())
-        await admin.start()
-        try:
+        async with administering(broker) as admin:
             begun_s = time.monotonic()
             while time.monotonic() - begun_s < WAIT_S_MAX:
                 behind = False
                 for group in CONSUMER_GROUPS:
-                    own = {p: e for p, e in ends.items() if _reads(group, broker.logical(p.topic))}
-                    if not own:
-                        continue
-                    committed = await admin.list_consumer_group_offsets(broker.physical(group))
-                    behind |= any(
-                        (meta := committed.get(place)) is None or meta.offset < end
-                        for place, end in own.items()
-                    )
+                    own = {
+                        place: end
+                        for place, end in ends.items()
+                        if reads(group, BY_NAME[broker.logical(place.topic)])
+                    }
+                    if own:
+                        committed = await committed_offsets(admin, broker, group)
+                        behind |= any(committed.get(place, -1) < end for place, end in own.items())
                 if not behind:
                     return True
                 await asyncio.sleep(POLL_S)
-        finally:
-            await admin.close()
     return False
-
-
-def _reads(group: str, topic_name: str) -> bool:
-    """By the registry; the sink is the group of analytics."""
-    return ("analytics" if group == SINK_GROUP else group) in BY_NAME[topic_name].readers

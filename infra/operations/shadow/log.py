@@ -11,9 +11,10 @@ from typing import Final
 
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 
 from schemas import codec
+from streams.administering import administering
 from streams.broker import Broker
 from streams.topics import Topic
 
@@ -40,17 +41,13 @@ class ShadowLog:
     async def start(self) -> None:
         """Make the topic where it is missing, and connect."""
         name = self._broker.physical(self.topic_name)
-        admin = AIOKafkaAdminClient(**self._broker.client_options())
-        await admin.start()
-        try:
+        async with administering(self._broker) as admin:
             if name not in await admin.list_topics():
                 config = {"retention.ms": str(RETENTION_MS), "cleanup.policy": "delete"}
                 new = NewTopic(
                     name, self._topic.partitions, self._replication, topic_configs=config
                 )
                 await admin.create_topics([new])
-        finally:
-            await admin.close()
         self._producer = AIOKafkaProducer(
             **self._broker.client_options(), acks="all", enable_idempotence=True, linger_ms=20
         )
