@@ -48,9 +48,7 @@ class Sandbox:
 
     def pids(self) -> list[int]:
         """Every process of the deployment, the supervisor's too."""
-        state = read_state(self.deployment.home)
-        components = state.components if state is not None else ()
-        return [self._process.pid, *(c.pid for c in components if c.pid)]
+        return [self._process.pid, *self.pids_by_name().values()]
 
     def pids_by_name(self) -> dict[str, int]:
         """The process of each component that has one."""

@@ -11,11 +11,13 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
+
 from agents.analytics.chunks import Chunk
 from agents.analytics.decision_rows import DecisionReader
 from agents.analytics.moments import seconds
 from agents.analytics.summary_rows import SummaryRow
-from agents.analytics.writer import Line, Lines, Rows, encode_line
+from agents.analytics.writer import Line, Lines, Place, Rows, encode_line
 from schemas.errors import InvalidMessageError
 from streams.reader import RawRecord
 
@@ -57,6 +59,23 @@ class Intake(Protocol):
 
     async def prepare(self, chunk: Chunk, ask_stored: AskStored) -> Prepared:
         """Every record of the chunk, in one of the three places. Asks once, last."""
+
+
+def place_of(chunk: Chunk, intake: Intake) -> Place:
+    """Where the chunk's rows go."""
+    return Place(
+        table=intake.table,
+        topic=chunk.topic,
+        partition=chunk.partition,
+        first=chunk.first,
+        last=chunk.last,
+        topic_column=intake.topic_column,
+    )
+
+
+def aside_of(place: Place) -> Place:
+    """Where those of the same chunk go that are set aside."""
+    return msgspec.structs.replace(place, table="set_aside_raw", topic_column="topic")
 
 
 class PlainIntake:

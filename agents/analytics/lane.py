@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from agents.analytics.batches import Batch
 from agents.analytics.chunks import Chunk, Chunker
-from agents.analytics.intake import Intake
+from agents.analytics.intake import Intake, aside_of, place_of
 from agents.analytics.store import Store, StoreUnavailableError
-from agents.analytics.writer import ChunkWriter, Place
+from agents.analytics.writer import ChunkWriter
 from schemas.errors import InvalidMessageError
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.reader import RawRecord
@@ -96,14 +96,7 @@ class Lane:
         self._awake.set()
 
     async def _store(self, chunk: Chunk) -> None:
-        place = Place(
-            table=self._intake.table,
-            topic=chunk.topic,
-            partition=chunk.partition,
-            first=chunk.first,
-            last=chunk.last,
-            topic_column=self._intake.topic_column,
-        )
+        place = place_of(chunk, self._intake)
         await self._begin(chunk)
         stored: set[int] | None = None
 
@@ -116,14 +109,8 @@ class Lane:
         refused = await self._writer.write(place, chunk.token, prepared.rows, stored=stored)
         self._in_doubt = bool(stored)
         if prepared.set_aside.offsets:
-            aside = Place(
-                table="set_aside_raw",
-                topic=chunk.topic,
-                partition=chunk.partition,
-                first=chunk.first,
-                last=chunk.last,
-            )
-            await self._writer.write(aside, f"{chunk.token}#aside", prepared.set_aside, stored=None)
+            token = f"{chunk.token}#aside"
+            await self._writer.write(aside_of(place), token, prepared.set_aside, stored=None)
         unstorable = InvalidMessageError("unstorable", "ClickHouse cannot read its row")
         raws = chunk.placed_at(set(refused)) if refused else []
         await self._bury_all(chunk, [*prepared.unreadable, *((raw, unstorable) for raw in raws)])

@@ -15,13 +15,13 @@ from aiokafka import TopicPartition
 
 from agents.analytics.batches import BatchConsumer
 from agents.analytics.chunks import Chunk, Chunker, ChunkLimits
-from agents.analytics.intake import Intake, Prepared
+from agents.analytics.intake import Prepared, aside_of, place_of
 from agents.analytics.intakes import Intakes, stored_topics
 from agents.analytics.lane import PatientKnowledge
 from agents.analytics.pace import Pace
 from agents.analytics.store import Store
 from agents.analytics.windows import Span, Window, find_spans, left_to_sink
-from agents.analytics.writer import ChunkWriter, Place, without
+from agents.analytics.writer import ChunkWriter, without
 from schemas.secrets import SecretBytes
 from streams.broker import Broker
 from streams.partitions import count_partitions
@@ -180,7 +180,7 @@ class _Replay:
     async def _store(self, chunk: Chunk, state: ReplayState) -> ReplayState:
         """The state once the chunk is stored."""
         intake = self._intakes.of(self._topic_name, chunk.partition)
-        place = _place(chunk, intake)
+        place = place_of(chunk, intake)
         stored = set[int]()
 
         async def ask_stored() -> Collection[int]:
@@ -199,8 +199,8 @@ class _Replay:
             # The sink's own token may be spent on these rows; what is stored is counted anyway.
             token = f"{chunk.token}#replay"
             refused = len(await self._writer.write(place, token, missing, stored=()))
-            aside = msgspec.structs.replace(place, table="set_aside_raw", topic_column="topic")
-            await self._writer.write(aside, f"{token}#aside", prepared.set_aside, stored=())
+            set_aside = prepared.set_aside
+            await self._writer.write(aside_of(place), f"{token}#aside", set_aside, stored=())
             outcome = msgspec.structs.replace(
                 outcome, added=outcome.added - refused, unreadable=outcome.unreadable + refused
             )
@@ -242,17 +242,6 @@ def _passed(left: tuple[Span, ...], partition: int, until: int) -> tuple[Span, .
         for span in left
     )
     return tuple(span for span in spans if span.start < span.end)
-
-
-def _place(chunk: Chunk, intake: Intake) -> Place:
-    return Place(
-        table=intake.table,
-        topic=chunk.topic,
-        partition=chunk.partition,
-        first=chunk.first,
-        last=chunk.last,
-        topic_column=intake.topic_column,
-    )
 
 
 def _outcome(prepared: Prepared, added: int) -> ReplayProgress:

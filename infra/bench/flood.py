@@ -14,15 +14,14 @@ import re
 import sys
 import time
 from collections import Counter, deque
-from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 import uvloop
 
+from infra.bench.heartbeats import heartbeat_around_sequence
 from infra.bench.load import percentile
-from schemas.events import Heartbeat
 
 TICK_S: Final = 0.001
 FIRST_POST: Final = 1_000_000
@@ -249,18 +248,7 @@ def template(source: str, events: int) -> bytes:
     """
     digits = len(str(events)) - 1
     assert events == 10**digits, "a power of ten"
-    event = msgspec.json.encode(
-        Heartbeat(
-            session_id="SESSION",
-            source=source,
-            sequence=0,
-            at=datetime.now(UTC),
-            playhead_ms=61_200,
-            bitrate_kbps=2000,
-            buffer_length_ms=12_000,
-        )
-    )
-    head, _, tail = event.partition(b'"sequence":0')
+    head, tail = heartbeat_around_sequence("SESSION", source)
     return b"".join(
         b'%b"id":"0199a1f0-6c00-7000-8000-%05d1NUMBER","sequence":1NUMBER%b%b\n'
         % (head, i, b"%0*d" % (digits, i) if digits else b"", tail)

@@ -9,18 +9,16 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from infra.bench.heartbeats import heartbeat_around_sequence
 from infra.bench.load import LoadResult, Target, run_load
 from infra.bench.processes import cpu_s
 from infra.bench.tokens import a_session
 from infra.sandbox import Sandbox
-from schemas import codec
-from schemas.events import Heartbeat
 from streams.admin import apply_topics
 from streams.clock import system_clock
 from streams.topics import PLAYBACK_EVENTS
@@ -128,18 +126,7 @@ def _cmcd_body_maker(session_id: str, size: int) -> Callable[[], bytes]:
 
 
 def _body_maker(session_id: str, size: int) -> Callable[[], bytes]:
-    template = codec.encode(
-        Heartbeat(
-            session_id=session_id,
-            source="bench",
-            sequence=0,
-            at=datetime.now(UTC),
-            playhead_ms=61_200,
-            bitrate_kbps=2000,
-            buffer_length_ms=12_000,
-        )
-    )
-    head, _, tail = template.partition(b'"sequence":0')
+    head, tail = heartbeat_around_sequence(session_id, "bench")
     line = head + b'"id":"0199a1f0-6c00-7000-8000-%012x","sequence":%d' + tail + b"\n"
     counter = itertools.count()
 

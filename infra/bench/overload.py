@@ -17,6 +17,7 @@ import msgspec
 from infra.bench.asking import Asked, AskingPlan
 from infra.bench.flood import Flooded
 from infra.bench.licenses import license_bodies, list_title, open_session
+from infra.bench.memory import MemoryWatch
 from infra.bench.processes import resident_bytes
 from infra.bench.sessions import FloodedSessions, run_process
 from infra.sandbox import Sandbox
@@ -91,7 +92,8 @@ async def measure_overload(
     calm_rate = calm.answered.get(202, 0) / calm.took_s
     await asyncio.sleep(SETTLE_S)
     calm_mb = run.resident_mb()
-    watching = asyncio.create_task(run.watch_memory())
+    memory = MemoryWatch(sandbox)
+    watching = asyncio.create_task(memory.run())
     flooded, asked = await run.load(seconds, TIMES * calm_rate, CONNECTIONS)
     watching.cancel()
     end_mb = run.resident_mb()
@@ -125,13 +127,13 @@ async def measure_overload(
         doubled_events=stored.doubled,
         stored_after_s=stored.after_s,
         gateway_mb_calm=calm_mb,
-        gateway_mb_max=max(run.seen_mb, default=end_mb),
+        gateway_mb_max=max(memory.peaks.get("gateway", 0) // 1_000_000, end_mb),
         gateway_mb_end=end_mb,
     )
 
 
 class _Run:
-    """Both generators at once, and the gateway's memory meanwhile."""
+    """Both generators at once."""
 
     def __init__(
         self, sandbox: Sandbox, cores: Cores, events_per_post: int, asking: AskingPlan
@@ -140,7 +142,6 @@ class _Run:
         self._asking = asking
         self._gateway = sandbox.pid_of("gateway")
         self.sessions = FloodedSessions(sandbox, CONNECTIONS, events_per_post)
-        self.seen_mb: list[int] = []
 
     async def load(
         self, seconds: float, posts_per_s: float, connections: int
@@ -161,12 +162,6 @@ class _Run:
     def resident_mb(self) -> int:
         """Of the gateway now."""
         return resident_bytes(self._gateway) // 1_000_000
-
-    async def watch_memory(self) -> None:
-        """Until cancelled."""
-        while True:
-            self.seen_mb.append(self.resident_mb())
-            await asyncio.sleep(1.0)
 
 
 async def _license_plan(sandbox: Sandbox, rate_per_s: float, cores: Cores) -> AskingPlan:

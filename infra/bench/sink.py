@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from datetime import UTC, datetime
 
 import aiohttp
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.analytics.sink import GROUP
+from infra.bench.heartbeats import heartbeat_around_sequence
 from infra.bench.processes import cpu_s, resident_bytes
 from infra.sandbox import Sandbox
-from schemas import codec
-from schemas.events import Heartbeat, Stamp
+from schemas.events import Stamp
 from schemas.ids import uuid7
 from streams.administering import administering, committed_offsets
 from streams.broker import Broker
@@ -93,25 +92,16 @@ async def _publish(broker: Broker, rows: int, source: str) -> None:
 def _session_rows(source: str) -> list[tuple[str, bytes]]:
     now_ms = system_clock()
     session_id = str(uuid7(now_ms, secrets.token_bytes(10)))
-    event = Heartbeat(
-        session_id=session_id,
-        source=source,
-        sequence=0,
-        at=datetime.now(UTC),
-        playhead_ms=61_200,
-        bitrate_kbps=2000,
-        buffer_length_ms=12_000,
-        stamp=Stamp(
-            received_at_ms=now_ms,
-            via="sdk",
-            account_id="bench",
-            profile_id="bench",
-            content_id="bench",
-            plan="premium",
-            region="DE",
-        ),
+    stamp = Stamp(
+        received_at_ms=now_ms,
+        via="sdk",
+        account_id="bench",
+        profile_id="bench",
+        content_id="bench",
+        plan="premium",
+        region="DE",
     )
-    head, _, tail = codec.encode(event).partition(b'"sequence":0')
+    head, tail = heartbeat_around_sequence(session_id, source, stamp)
     return [
         (session_id, b'%b"sequence":%d%b' % (head, sequence, tail))
         for sequence in range(ROWS_PER_SESSION)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from contextlib import suppress
 from typing import Final
 
 import msgspec
 
 from infra.bench.load import percentile
-from infra.bench.processes import cpu_s, resident_bytes
+from infra.bench.memory import MemoryWatch
+from infra.bench.processes import cpu_s
 from infra.bench.queryable import Prober
 from infra.bench.sessions import FloodedSessions
 from infra.sandbox import Sandbox
@@ -28,7 +27,6 @@ STORED_S_MAX: Final = 10.0
 """After the end until all is there: the sink's period, and one chunk."""
 WAITING_S_MAX: Final = 0.5
 """What may not be sent yet at the end, in time of the load."""
-LOOK_S: Final = 1.0
 
 
 class ThroughputFigure(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,23 +61,34 @@ class ComponentShare(msgspec.Struct, frozen=True, kw_only=True):
 async def measure_throughput(
     sandbox: Sandbox, events_per_s: float, seconds: float
 ) -> tuple[ThroughputFigure, list[ComponentShare]]:
-    """One rate."""
+    """One rate; whoever took the most of the machine first."""
     sessions = FloodedSessions(sandbox, CONNECTIONS, EVENTS_PER_POST)
     posts_per_s = events_per_s / EVENTS_PER_POST
     await sessions.flood(seconds=WARM_UP_S, posts_per_s=posts_per_s / 2, connections=CONNECTIONS)
-    usage = _Usage(sandbox)
+    pids, memory = sandbox.pids_by_name(), MemoryWatch(sandbox)
+    before_s = {name: cpu_s(pid) for name, pid in pids.items()}
+    began_s = time.perf_counter()
     async with Prober(sandbox) as prober:
-        watching = asyncio.create_task(usage.watch())
+        watching = asyncio.create_task(memory.run())
         flooded = await sessions.flood(
             seconds=seconds, posts_per_s=posts_per_s, connections=CONNECTIONS
         )
         ended_s = time.perf_counter()
         watching.cancel()
-        shares = usage.shares(flooded.answered.get(202, 0) * EVENTS_PER_POST)
+        used_s = {name: cpu_s(pid) - before_s[name] for name, pid in pids.items()}
     waits_ms = prober.waits_ms
     stored = await sessions.until_stored()
     stored_after_s = time.perf_counter() - ended_s
     acknowledged = flooded.answered.get(202, 0)
+    shares = [
+        ComponentShare(
+            component=name,
+            cores=used_s[name] / (ended_s - began_s),
+            us_per_event=used_s[name] / max(1, acknowledged * EVENTS_PER_POST) * 1e6,
+            resident_mb_max=memory.peaks.get(name, 0) // 1_000_000,
+        )
+        for name in sorted(used_s, key=lambda each: -used_s[each])
+    ]
     refused = sum(n for status, n in flooded.answered.items() if status != 202)
     is_taken = refused == 0 and flooded.overdue < posts_per_s * WAITING_S_MAX
     figure = ThroughputFigure(
@@ -99,36 +108,3 @@ async def measure_throughput(
         keeps_up=is_taken and stored_after_s <= STORED_S_MAX and not stored.lost,
     )
     return figure, shares
-
-
-class _Usage:
-    """CPU time and memory of each component from its making on."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._pids: Mapping[str, int] = sandbox.pids_by_name()
-        self._cpu_s = {name: cpu_s(pid) for name, pid in self._pids.items()}
-        self._since_s = time.perf_counter()
-        self._resident_mb = dict.fromkeys(self._pids, 0)
-
-    async def watch(self) -> None:
-        """Look at the memory until cancelled."""
-        while True:
-            for name, pid in self._pids.items():
-                with suppress(OSError):
-                    seen_mb = resident_bytes(pid) // 1_000_000
-                    self._resident_mb[name] = max(seen_mb, self._resident_mb[name])
-            await asyncio.sleep(LOOK_S)
-
-    def shares(self, events: int) -> list[ComponentShare]:
-        """Whoever took the most first."""
-        took_s = time.perf_counter() - self._since_s
-        used_s = {name: cpu_s(pid) - self._cpu_s[name] for name, pid in self._pids.items()}
-        return [
-            ComponentShare(
-                component=name,
-                cores=used_s[name] / took_s,
-                us_per_event=used_s[name] / max(1, events) * 1e6,
-                resident_mb_max=self._resident_mb[name],
-            )
-            for name in sorted(used_s, key=lambda each: -used_s[each])
-        ]

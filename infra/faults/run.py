@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from infra.bench.memory import MemoryWatch
 from infra.bench.processes import machine_class
 from infra.bench.tokens import a_session
 from infra.faults.amendments import OURS, Launchers
@@ -21,7 +22,7 @@ from infra.faults.askers import Askers
 from infra.faults.crowd import Crowd
 from infra.faults.evidence import Evidence
 from infra.faults.ledger import ClientLedger
-from infra.faults.memory import MIB, MemoryWatch
+from infra.faults.memory import MIB, beyond_bounds
 from infra.faults.payloads import SOURCE
 from infra.faults.questions import Questions, until_quiet
 from infra.faults.reconcile import Reconciled, compare_licenses, compare_totals, reconcile
@@ -213,7 +214,7 @@ class _Course:
         findings = result.findings
         findings.lagging = sum(lags.values())
         findings.not_recovered = sum(struck.recovered_s is None for struck in faults)
-        findings.beyond_memory = len(self.memory.beyond())
+        findings.beyond_memory = len(beyond_bounds(self.memory.peaks))
         findings.wrong_answers = len(self.crowd.tally.wrong)
         for text in (*self.crowd.tally.wrong, *(f"lags: {n} {c}" for n, c in lags.items())):
             result.note(text)
@@ -229,7 +230,7 @@ class _Course:
                 needles += needles_of_key(f"content key {key.key_id}", key.key)
             needles += [Needle("credential", said.encode()) for said in self.askers.credentials]
         files = await asyncio.to_thread(found_in_files, self._home, needles)
-        tables = await found_in_tables(deployment, needles)
+        tables = await asyncio.to_thread(found_in_tables, deployment.reader_url(), needles)
         if "events_raw" not in tables or not any(name.startswith("kafka/") for name in files):
             raise FaultRunError("the search for secrets does not find what must be there")
         for place, names in {**files, **tables}.items():

@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from io import IOBase
 from pathlib import Path
-from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, Final, NamedTuple, cast
 
-import aiohttp
 import msgspec
 
-from infra.deployment import Deployment
+from infra.clickhouse.client import open_client, parse_url
 
 BLOCK_BYTES: Final = 4 << 20
 SECRET_BYTES: Final = 32
-SCAN_TIMEOUT_S: Final = 900
 NOT_LOOKED_INTO: Final = frozenset({"keys", "runtime"})
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 TABLES: Final = (
-    "SELECT name FROM system.tables WHERE database = {database:String}"
-    " AND engine LIKE '%MergeTree' FORMAT TSVRaw"
+    "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
 )
 
 
@@ -83,23 +81,14 @@ def _secrets_in(document: Any) -> Iterator[bytes]:
 
 def found_in(blocks: Iterable[bytes], needles: Iterable[Needle]) -> set[str]:
     """The names of those that stand in a stream of bytes, also across its blocks."""
-    search = _Search(needles)
+    wanted = list(needles)
+    overlap = max((len(needle.data) for needle in wanted), default=1) - 1
+    found, tail = set[str](), b""
     for block in blocks:
-        search.look(block)
-    return search.found
-
-
-class _Search:
-    def __init__(self, needles: Iterable[Needle]) -> None:
-        self._needles = list(needles)
-        self._overlap = max((len(needle.data) for needle in self._needles), default=1) - 1
-        self._tail = b""
-        self.found: set[str] = set()
-
-    def look(self, block: bytes) -> None:
-        data = self._tail + block
-        self.found |= {needle.name for needle in self._needles if needle.data in data}
-        self._tail = data[-self._overlap :] if self._overlap else b""
+        data = tail + block
+        found |= {needle.name for needle in wanted if needle.data in data}
+        tail = data[-overlap:] if overlap else b""
+    return found
 
 
 def found_in_files(home: Path, needles: Iterable[Needle]) -> dict[str, set[str]]:
@@ -111,7 +100,8 @@ def found_in_files(home: Path, needles: Iterable[Needle]) -> dict[str, set[str]]
         if place.parts[0] in NOT_LOOKED_INTO or path.is_symlink() or not path.is_file():
             continue
         try:
-            names = found_in(_blocks_of(path), wanted)
+            with path.open("rb") as file:
+                names = found_in(_blocks_of(file), wanted)
         except OSError:
             continue
         if names:
@@ -119,41 +109,18 @@ def found_in_files(home: Path, needles: Iterable[Needle]) -> dict[str, set[str]]
     return found
 
 
-def _blocks_of(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            yield block
-
-
-async def found_in_tables(deployment: Deployment, needles: Iterable[Needle]) -> dict[str, set[str]]:
-    """By table: what stands in its rows. Raises aiohttp.ClientError."""
-    wanted = list(needles)
-    found = {}
-    timeout = aiohttp.ClientTimeout(total=SCAN_TIMEOUT_S)
-    async with aiohttp.ClientSession(timeout=timeout) as http:
-        parameters = {"param_database": deployment.database}
-        names = b"".join([block async for block in _answer(http, deployment, TABLES, parameters)])
-        for table in names.decode().split():
-            search = _Search(wanted)
-            async for block in _answer(http, deployment, f"SELECT * FROM {table} FORMAT RowBinary"):  # noqa: S608 - the database's own names
-                search.look(block)
-            if search.found:
-                found[table] = search.found
+def found_in_tables(url: str, needles: Iterable[Needle]) -> dict[str, set[str]]:
+    """By table: what stands in its rows. Raises what clickhouse_connect raises."""
+    wanted, found = list(needles), {}
+    with closing(open_client(parse_url(url))) as client:
+        for (table,) in client.query(TABLES).result_rows:
+            stream = client.raw_stream(f"SELECT * FROM {table}", fmt="RowBinary")  # noqa: S608 - the database's own names
+            with closing(cast("IOBase", stream)) as rows:
+                if names := found_in(_blocks_of(rows), wanted):
+                    found[str(table)] = names
     return found
 
 
-async def _answer(
-    http: aiohttp.ClientSession,
-    deployment: Deployment,
-    query: str,
-    parameters: dict[str, str] | None = None,
-) -> AsyncIterator[bytes]:
-    parts = urlsplit(deployment.clickhouse_url())
-    auth = {"X-ClickHouse-User": parts.username or "", "X-ClickHouse-Key": parts.password or ""}
-    options = {"database": deployment.database, **(parameters or {})}
-    async with http.post(
-        deployment.reader_address(), data=query, params=options, headers=auth
-    ) as response:
-        response.raise_for_status()
-        async for block in response.content.iter_chunked(BLOCK_BYTES):
-            yield block
+def _blocks_of(stream: Any) -> Iterator[bytes]:
+    while block := stream.read(BLOCK_BYTES):
+        yield block

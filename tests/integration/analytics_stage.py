@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -175,6 +176,17 @@ async def a_stage(
         yield stage
     finally:
         await stage.stop()
+
+
+@asynccontextmanager
+async def a_killable_stage(broker: Broker, home: Path) -> AsyncIterator[Stage]:
+    """With an engine of its own, which a test may kill, and put another in the place of."""
+    async with a_stage(broker, await start_clickhouse(home)) as stage:
+        try:
+            yield stage
+        finally:
+            if stage.engine.process.returncode is None:
+                await stage.engine.stop(signal.SIGKILL)
 
 
 @asynccontextmanager

@@ -24,11 +24,11 @@ from tests.integration.analytics_stage import (
     STATE_KEY,
     SinkProcess,
     Stage,
+    a_killable_stage,
     a_session_id,
-    a_stage,
     eventually,
 )
-from tests.integration.engine import RunningClickHouse, start_clickhouse
+from tests.integration.engine import start_clickhouse
 from tests.integration.playback import an_event
 
 STORED = "SELECT count() FROM events_raw"
@@ -41,17 +41,8 @@ AUDIT = (
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[RunningClickHouse]:
-    """An engine of this test's own: it is killed here."""
-    engine = await start_clickhouse(tmp_path)
-    yield engine
-    if engine.process.returncode is None:
-        await engine.stop(signal.SIGKILL)
-
-
-@pytest.fixture
-async def stage(broker: Broker, engine: RunningClickHouse) -> AsyncIterator[Stage]:
-    async with a_stage(broker, engine) as stage:
+async def stage(broker: Broker, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with a_killable_stage(broker, tmp_path) as stage:
         yield stage
 
 
@@ -137,7 +128,6 @@ async def test_clickhouse_killed_in_mid_insert_comes_back_to_every_row_once(stag
             engine = await start_clickhouse(engine.home, engine.port)
             stage.engine = engine
         await assert_exactly(stage, 5_000)
-    await engine.stop(signal.SIGKILL)
     # 16 partitions, each with at most one fetch of the client's beyond the bound.
     assert max(held) < 4 << 20
     assert stage.halted == []

@@ -21,10 +21,10 @@ from streams.topics import PLAYBACK_EVENTS
 from tests.integration.analytics_stage import (
     SinkProcess,
     Stage,
+    a_killable_stage,
     a_session_id,
-    a_stage,
 )
-from tests.integration.engine import RunningClickHouse, start_clickhouse
+from tests.integration.engine import start_clickhouse
 from tests.integration.playback import an_event
 
 POST_EVENTS = 100
@@ -43,17 +43,8 @@ DRAIN_RATIO_MIN = 3
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[RunningClickHouse]:
-    """An engine of this test's own: it is killed here."""
-    engine = await start_clickhouse(tmp_path)
-    yield engine
-    if engine.process.returncode is None:
-        await engine.stop(signal.SIGKILL)
-
-
-@pytest.fixture
-async def stage(broker: Broker, engine: RunningClickHouse) -> AsyncIterator[Stage]:
-    async with a_stage(broker, engine) as stage:
+async def stage(broker: Broker, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with a_killable_stage(broker, tmp_path) as stage:
         yield stage
 
 
@@ -127,7 +118,6 @@ async def test_a_backlog_waits_in_the_log_and_drains_at_thrice_the_ingest_rate(
         await stage.until("SELECT sum(rows) FROM ingest_ledger", total)
     finally:
         await sink.kill()
-        await stage.engine.stop(signal.SIGKILL)
     print(
         f"drained {drained_per_s:.0f}/s while {came_per_s:.0f}/s came; grew by"
         f" {away_growth_bytes / 1e6:.1f} MB away, by {drain_growth_bytes / 1e6:.1f} MB draining"
