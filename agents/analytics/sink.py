@@ -238,12 +238,16 @@ class Sink(mode.Service):
             return False
 
     def _hold_back(self) -> None:
-        """Pause what waits for ClickHouse, and all that grows while memory is full."""
+        """Pause what waits for ClickHouse, and everything while memory is full.
+
+        But for where no chunk is whole yet: then it must grow until one can be stored.
+        """
         assert self._consumer is not None
-        is_full = self.buffered_bytes >= self._limits.buffer_bytes_max
+        is_full = self.buffered_bytes >= self._limits.buffer_bytes_max and any(
+            lane.queued_count for lane in self._lanes.values()
+        )
         for partition, lane in self._lanes.items():
-            waits = lane.queued_count >= self._limits.queued_chunks_max
-            should_pause = waits or (is_full and lane.queued_count > 0)
+            should_pause = is_full or lane.queued_count >= self._limits.queued_chunks_max
             if should_pause and partition not in self._paused:
                 self._consumer.pause(partition)
                 self._paused.add(partition)
