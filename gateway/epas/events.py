@@ -112,8 +112,11 @@ def _bitrate_changed(payload: dict[str, Any], head: _Head) -> Event:
 
 
 def _stopped(payload: dict[str, Any], head: _Head) -> Event:
-    reason = payload.get("reason")
-    return Stopped(**head, reason=reason if reason in {"ended", "aborted"} else "")
+    match payload.get("reason"):
+        case ("ended" | "aborted") as reason:
+            return Stopped(**head, reason=reason)
+        case _:
+            return Stopped(**head)
 
 
 def _error(payload: dict[str, Any], head: _Head) -> Event:
