@@ -77,7 +77,8 @@ async def send_for_ever(
             writer.write(head + body[:-10])
             await asyncio.sleep(DRIP_S if kind == "drip" else 0)
             writer.write(body[-10:])
-            line = await asyncio.wait_for(reader.readline(), 30)
+            async with asyncio.timeout(30):  # 3.11's wait_for may swallow that it is cancelled
+                line = await reader.readline()
             statuses[int(line[9:12] or 0)] += 1
             writer.close()
         except ConnectionError:
