@@ -1,9 +1,10 @@
-"""Where one insert ends and the next begins: a pure function of the log.
+"""Where one insert ends and the next begins: a function of the log, and of what was begun.
 
 A chunk starts where the last one ended and takes whole batches until a count, a size, or a batch of
 a later time bucket by the broker's clock. So a sink that died cuts the same chunks again, and the
 deduplication token of an insert names the same rows. `take(n, within)` would not: its borders
-follow the reader's clock.
+follow the reader's clock. At the end of a log the reader's clock does decide; there the end of a
+chunk is noted before it is stored, and cut again as noted.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class ChunkLimits(msgspec.Struct, frozen=True, kw_only=True):
     bucket_ms: int = 2_000
     grace_ms: int = 250
     """How late a record of a bucket may still come, by the broker's clock against ours."""
+    early_ms: int = 500
+    """How long records gather at least, where their table has so few that they need not longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +153,18 @@ class Chunker:
             closed += self.add(replace(batch, first=max(batch.first, end)))
         return closed
 
-    def close_idle(self, now_ms: int) -> Chunk | None:
-        """The open chunk, if no record can come for it any more.
+    def close_idle(self, now_ms: int, *, is_early_fine: bool) -> Chunk | None:
+        """The open chunk, if no record can come for it any more, or if it need not wait for more.
 
         Only for a reader that has seen the partition's end: what waits there unread belongs to it.
         """
-        bucket_end_ms = (self._bucket + 1) * self.limits.bucket_ms - self.phase_ms
-        if now_ms < bucket_end_ms + self.limits.grace_ms:
+        if not self._batches:
             return None
-        return self.close()
+        bucket_end_ms = (self._bucket + 1) * self.limits.bucket_ms - self.phase_ms
+        due_ms = bucket_end_ms + self.limits.grace_ms
+        if is_early_fine:
+            due_ms = min(due_ms, self._batches[0].oldest_at_ms + self.limits.early_ms)
+        return self._close() if now_ms >= due_ms else None
 
     def close(self) -> Chunk | None:
         """The open chunk, for a reader that has come to its end."""

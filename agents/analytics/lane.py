@@ -10,6 +10,7 @@ from typing import TypeVar
 from agents.analytics.batches import Batch
 from agents.analytics.chunks import Chunk, Chunker
 from agents.analytics.intake import Intake, aside_of, place_of
+from agents.analytics.periods import Allowance
 from agents.analytics.store import Store, StoreUnavailableError
 from agents.analytics.writer import ChunkWriter
 from schemas.errors import InvalidMessageError
@@ -37,6 +38,7 @@ class Lane:
         writer: ChunkWriter,
         *,
         turns: asyncio.Semaphore,
+        allowance: Allowance,
         limit: DeadLetterLimit,
         begin: Begin,
         bury: Bury,
@@ -46,6 +48,7 @@ class Lane:
         self._intake = intake
         self._writer = writer
         self._turns = turns
+        self._allowance = allowance
         self._limit = limit
         self._begin = begin
         self._bury = bury
@@ -70,14 +73,23 @@ class Lane:
         """The first batch that is not stored yet; None: all are."""
         return self._queue[0].batches[0] if self._queue else self._chunker.oldest
 
+    @property
+    def opened_at_ms(self) -> int | None:
+        """When the broker took the first record of the open chunk; None: none is open."""
+        return oldest.oldest_at_ms if (oldest := self._chunker.oldest) is not None else None
+
     def add(self, batch: Batch) -> None:
         """Take the next batch of the partition."""
         for chunk in self._chunker.add(batch):
             self._enqueue(chunk)
 
     def close_idle(self, now_ms: int) -> None:
-        """The reader has seen the partition's end: what can get no more records is stored."""
-        chunk = self._chunker.close_idle(now_ms)
+        """The reader has seen the partition's end: what need not wait for more is stored.
+
+        That is what can get no more records, and all while its table gets few inserts.
+        """
+        is_early_fine = not self._queue and self._allowance.has_one()
+        chunk = self._chunker.close_idle(now_ms, is_early_fine=is_early_fine)
         if chunk is not None:
             self._enqueue(chunk)
 
@@ -92,6 +104,7 @@ class Lane:
                 self._queue.popleft()
 
     def _enqueue(self, chunk: Chunk) -> None:
+        self._allowance.spend()
         self._queue.append(chunk)
         self._awake.set()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any, Final
 
 import mode
@@ -23,7 +24,7 @@ from agents.analytics.batches import BatchConsumer
 from agents.analytics.chunks import Chunk, Chunker, ChunkLimits
 from agents.analytics.intakes import Intakes, stored_topics, table_of
 from agents.analytics.lane import Lane, PatientKnowledge
-from agents.analytics.periods import PERIOD_MS_MAX, plan_periods
+from agents.analytics.periods import PERIOD_MS_MAX, Allowance, plan_periods
 from agents.analytics.progress_rows import PartitionProgress, progress_lines
 from agents.analytics.store import Store, StoreUnavailableError
 from agents.analytics.writer import ChunkWriter
@@ -79,12 +80,15 @@ class Sink(mode.Service):
         self._instance = instance
         self._limits = limits or SinkLimits()
         self._topics = stored_topics() if topics is None else stored_topics(topics)
+        tables = {name: table_of(name) for name in self._topics}
         self._periods = plan_periods(
             self._topics,
-            {name: table_of(name) for name in self._topics},
+            tables,
             bucket_ms_min=self._limits.chunks.bucket_ms,
             bucket_ms_max=self._limits.bucket_ms_max,
         )
+        of_table = {table: Allowance(ports.clock) for table in tables.values()}
+        self._allowances = {name: of_table[table] for name, table in tables.items()}
         self._writer = ChunkWriter(store)
         self._intakes = Intakes(PatientKnowledge(store, lambda: None), state_key=ports.state_key)
         self._dead_letter_limits = {name: DeadLetterLimit(ports.clock) for name in self._topics}
@@ -208,6 +212,7 @@ class Sink(mode.Service):
                 self._intakes.of(name, number),
                 self._writer,
                 turns=self._turns,
+                allowance=self._allowances[name],
                 limit=self._dead_letter_limits[name],
                 begin=self._begin,
                 bury=self._bury,
@@ -225,8 +230,13 @@ class Sink(mode.Service):
     async def _close_idle(self) -> None:
         assert self._consumer is not None
         now_ms = self._ports.clock()
-        for partition, lane in self._lanes.items():
-            if lane.size_bytes and await self._is_at_end(partition):
+        opened = [
+            (opened_at_ms, partition, lane)
+            for partition, lane in self._lanes.items()
+            if (opened_at_ms := lane.opened_at_ms) is not None
+        ]
+        for _, partition, lane in sorted(opened, key=itemgetter(0)):
+            if await self._is_at_end(partition):
                 lane.close_idle(now_ms)
 
     async def _is_at_end(self, partition: TopicPartition) -> bool:

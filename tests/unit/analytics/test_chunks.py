@@ -69,8 +69,11 @@ def test_a_chunk_that_was_begun_is_cut_again_as_it_was(
     chunks: list[Chunk] = []
     for batch in log:
         chunks += chunker.add(batch)
-        if data.draw(st.booleans()) and (idle := chunker.close_idle(10**12)) is not None:
-            chunks.append(idle)
+        idle = chunker.close_idle(
+            data.draw(st.sampled_from([0, batch.newest_at_ms, 10**12])),
+            is_early_fine=data.draw(st.booleans()),
+        )
+        chunks += [idle] if idle is not None else []
     chunks += [last] if (last := chunker.close()) is not None else []
     begun = data.draw(st.sampled_from(chunks))
     again = Chunker("t", 0, LIMITS, begun_until=begun.last)
@@ -99,7 +102,7 @@ def test_a_begun_chunk_may_end_within_a_batch_or_in_what_is_gone() -> None:
 def test_chunks_hold_every_batch_once_and_keep_their_bounds(log: list[Batch]) -> None:
     chunker = Chunker("t", 0, LIMITS)
     chunks = [chunk for batch in log for chunk in chunker.add(batch)]
-    last = chunker.close_idle(10**12)
+    last = chunker.close_idle(10**12, is_early_fine=False)
     chunks += [last] if last is not None else []
     assert [batch for chunk in chunks for batch in chunk.batches] == log
     for chunk in chunks:
@@ -112,12 +115,24 @@ def test_chunks_hold_every_batch_once_and_keep_their_bounds(log: list[Batch]) ->
 
 def test_an_idle_chunk_closes_once_nothing_can_come_for_it() -> None:
     chunker = Chunker("t", 0, LIMITS)
-    assert chunker.close_idle(10**12) is None
+    assert chunker.close_idle(10**12, is_early_fine=False) is None
     chunker.add(a_batch(5, 1_000_010))
-    assert chunker.close_idle(1_000_109) is None
-    chunk = chunker.close_idle(1_000_110)
+    assert chunker.close_idle(1_000_109, is_early_fine=False) is None
+    chunk = chunker.close_idle(1_000_110, is_early_fine=False)
     assert chunk is not None
     assert chunk.token == "v1:t:0:5-5"
+
+
+def test_an_idle_chunk_may_close_early_but_not_before_some_gathered() -> None:
+    chunker = Chunker("t", 0, ChunkLimits(bucket_ms=5_000, early_ms=30))
+    assert chunker.close_idle(10**12, is_early_fine=True) is None
+    chunker.add(a_batch(5, 1_000_010))
+    chunker.add(a_batch(6, 1_000_039))
+    assert chunker.close_idle(1_000_039, is_early_fine=True) is None
+    assert chunker.close_idle(1_000_040, is_early_fine=False) is None
+    chunk = chunker.close_idle(1_000_040, is_early_fine=True)
+    assert chunk is not None
+    assert chunk.token == "v1:t:0:5-6"
 
 
 def test_a_phase_shifts_the_borders_of_a_partition() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from agents.analytics.chunks import Chunk, Chunker, ChunkLimits
 from agents.analytics.intake import AskStored, Prepared
 from agents.analytics.lane import Lane
+from agents.analytics.periods import Allowance
 from agents.analytics.store import Store, parse_store_url
 from agents.analytics.writer import ChunkWriter
 from schemas.errors import InvalidMessageError, StopWorkerError
@@ -59,6 +60,7 @@ async def run_lane(*counts: int) -> tuple[Ledger, BaseException | None]:
         NothingReadable(),
         ChunkWriter(Store(parse_store_url("http://nobody:x@localhost/none"))),
         turns=asyncio.Semaphore(1),
+        allowance=Allowance(lambda: 0),
         limit=DeadLetterLimit(lambda: 0, RULE),
         begin=ledger.begin,
         bury=ledger.bury,

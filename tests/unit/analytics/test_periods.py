@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from agents.analytics.chunks import ChunkLimits
 from agents.analytics.intakes import stored_topics, table_of
-from agents.analytics.periods import INSERTS_PER_S_MAX, PERIOD_MS_MAX, Period, plan_periods
+from agents.analytics.periods import (
+    DEBT_MS_MAX,
+    INSERTS_PER_S_MAX,
+    PERIOD_MS_MAX,
+    Allowance,
+    Period,
+    plan_periods,
+)
 
 
 def planned(partitions: dict[str, int]) -> dict[str, Period]:
@@ -33,6 +43,29 @@ def test_the_partitions_of_a_table_do_not_end_their_buckets_together() -> None:
 def test_topics_of_other_tables_do_not_count() -> None:
     periods = plan_periods({"a": 2, "b": 6}, {"a": "x", "b": "y"}, bucket_ms_min=100)
     assert (periods["a"].bucket_ms, periods["b"].bucket_ms) == (1000, 3000)
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.booleans()), max_size=200))
+def test_early_inserts_come_only_where_a_table_gets_few(steps: list[tuple[int, bool]]) -> None:
+    """Some chunks are due whatever the table gets; others may come early."""
+    now_ms, inserted_at_ms = 1_000_000, list[int]()
+    allowance = Allowance(lambda: now_ms)
+    for passed_ms, is_due in steps:
+        now_ms += passed_ms
+        if is_due or allowance.has_one():
+            of_last_half_second = [at for at in inserted_at_ms if at > now_ms - 500]
+            assert is_due or not of_last_half_second
+            allowance.spend()
+            inserted_at_ms.append(now_ms)
+
+
+def test_a_burst_is_not_held_against_a_table_for_ever() -> None:
+    now_ms = 1_000_000
+    allowance = Allowance(lambda: now_ms)
+    for _ in range(1_000):
+        allowance.spend()
+    now_ms += DEBT_MS_MAX
+    assert allowance.has_one()
 
 
 def test_every_stored_topic_has_a_period() -> None:

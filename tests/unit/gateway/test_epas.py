@@ -89,7 +89,13 @@ def test_facts_of_the_payload_have_our_names() -> None:
     assert (failed.code, failed.message, failed.is_fatal) == ("1001", "lost", True)
     assert failed.extra is not None
     assert failed.extra["epas"]["payload"] == told
-    given = (("ended", "ended"), ("aborted", "aborted"), ("error", ""), (7, ""), ([], ""))
+    given: tuple[tuple[object, str], ...] = (
+        ("ended", "ended"),
+        ("aborted", "aborted"),
+        ("error", ""),
+        (7, ""),
+        ([], ""),
+    )
     for reason, ours in given:
         stopped = _map_one("stopped", payload={"reason": reason})
         assert isinstance(stopped, Stopped)
