@@ -13,6 +13,7 @@ from pathlib import Path
 from infra.deployment import Deployment
 from infra.settings import Settings
 from infra.stack import environment_of, with_ports
+from infra.supervisor.child import die_with_parent
 from infra.supervisor.run_state import ComponentState, read_state
 from schemas.errors import PlayheadError
 
@@ -137,6 +138,7 @@ async def running_components(
             env=environment_of(settings),
             stdout=file,
             stderr=file,
+            preexec_fn=die_with_parent(),  # else it would outlive whoever is killed here
         )
     sandbox = Sandbox(Deployment(settings=settings), process)
     try:
