@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
+from gateway.accepting import Acceptor
 from gateway.app import build_app
 from gateway.connections import ConnectionLimits, Connections
 from gateway.door import Door
@@ -21,7 +22,6 @@ from gateway.routes import ROUTES
 from schemas import codec
 from streams.topics import PLAYBACK_EVENTS
 
-BACKLOG = 1_024
 READ_BYTES = 64 << 10
 """What aiohttp keeps of a body that its handler does not read yet."""
 LINE_BYTES_MAX = 16_384
@@ -57,7 +57,7 @@ class Listening:
             max_field_size=LINE_BYTES_MAX,
             shutdown_timeout=self._config.limits.drain_ms / 1000,
         )
-        self._server: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
 
     async def start(self) -> Announcement:
         """Listens; the ports are started already."""
@@ -67,11 +67,8 @@ class Listening:
         gateway = self.app[GATEWAY]
         connections = _connections(gateway, make_protocol)
         gateway.connections = connections
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            connections, self._config.host, self._config.port, backlog=BACKLOG
-        )
-        port = int(self._server.sockets[0].getsockname()[1])
+        self._acceptor = Acceptor(connections)
+        port = self._acceptor.start(self._config.host, self._config.port)
         host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
         gateway.public_url = gateway.public_url or f"http://{host}:{port}"
         return Announcement(
@@ -84,8 +81,8 @@ class Listening:
 
     async def stop(self) -> None:
         """Accepts no more, lets open requests end within the drain time, tells the ledger."""
-        if self._server is not None:
-            self._server.close()
+        if self._acceptor is not None:
+            self._acceptor.stop()
         await self._runner.cleanup()
 
 

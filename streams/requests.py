@@ -79,6 +79,12 @@ class _Open:
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
+    def end_if_failed(self, sending: asyncio.Task[None]) -> None:
+        """The request is written, or not: then no answer comes."""
+        error = None if sending.cancelled() else sending.exception()
+        if error is not None and not self.answer.done():
+            self.answer.set_exception(error)
+
 
 class Asker:
     """Asks agents and waits for their answers on one reply partition of its own."""
@@ -156,14 +162,17 @@ class Asker:
         waiting = _Open(self._current_reply_key(), _role_of(topic))
         wire_id = f"{request_id}.{secrets.token_hex(4)}"  # a retry must not take the first's answer
         self._open[wire_id] = waiting
+        # The answer may be here before the log's acknowledgment is.
+        sending = asyncio.create_task(self._send(topic, key, body, wire_id, waiting, deadline_ms))
+        sending.add_done_callback(waiting.end_if_failed)
         try:
             async with asyncio.timeout(deadline_ms / 1000):
-                await self._send(topic, key, body, wire_id, waiting, deadline_ms)
                 sealed = await waiting.answer
         except TimeoutError as error:
             raise NoAnswerError(f"no answer on {topic.name} within {deadline_ms} ms") from error
         finally:
             del self._open[wire_id]
+            sending.cancel()
         wanted: Any = answer
         reply = _answer_decoder(wanted).decode(sealed)
         if isinstance(reply, Refused):

@@ -35,6 +35,7 @@ from schemas.tokens import (
     AccessClaims,
     AdminClaims,
 )
+from streams.producer import Publisher
 from streams.requests import Asker
 from streams.tokens import TokenVerifier
 
@@ -56,9 +57,15 @@ async def _run(deployment: Deployment, place: str) -> None:
         delivery_timeout_ms=GATEWAY_DELIVERY_TIMEOUT_MS,
         holds_state_key=False,
     ) as parts:
-        asker = parts.asker("gateway")
+        # A producer has one request under way at a time: a license would wait for the events'.
+        requests = Publisher(
+            parts.broker,
+            client_id="playhead-gateway-requests",
+            delivery_timeout_ms=GATEWAY_DELIVERY_TIMEOUT_MS,
+        )
+        asker = parts.asker("gateway", requests)
         followed = FollowedTopics(parts.broker, clock=parts.clock)
-        await asyncio.gather(asker.start(), followed.start())
+        await asyncio.gather(requests.start(), asker.start(), followed.start())
         try:
             async with aiohttp.ClientSession() as http:
                 stored = ClickHouseSessions(deployment.reader_url(), http)
@@ -67,6 +74,7 @@ async def _run(deployment: Deployment, place: str) -> None:
         finally:
             await followed.stop()
             await asker.stop()
+            await requests.stop()
 
 
 def _ports(

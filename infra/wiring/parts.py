@@ -49,11 +49,11 @@ class Parts:
         """The counter of an agent that answers requests."""
         return Desk(self.publisher, self.keys.identity(role), self.directory, clock=self.clock)
 
-    def asker(self, role: Role) -> Asker:
-        """The asking side, for the gateway and the packager."""
+    def asker(self, role: Role, publisher: Publisher | None = None) -> Asker:
+        """The asking side, for the gateway and the packager; `publisher`: other than its own."""
         return Asker(
             self.broker,
-            self.publisher,
+            publisher or self.publisher,
             self.keys.identity(role),
             self.directory,
             clock=self.clock,
