@@ -122,11 +122,15 @@ class BatchConsumer(AIOKafkaConsumer):
                     break
                 del fetched[partition]
                 result.check_raise()
+            records = result._partition_records
             try:
                 if result.check_assignment(partition) and (batches := _batches(result)):
                     found[partition] = batches
             finally:
                 del fetched[partition]
+                # It refers to itself by a generator that nobody runs: its bytes would stay until
+                # the garbage collector comes.
+                records._records_iterator.close()
         self._fetcher._notify(self._fetcher._wait_consume_future)
         return found
 
