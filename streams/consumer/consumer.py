@@ -191,6 +191,8 @@ class ChunkConsumer(driver.Consumer):
                     await self._deliver(fetched, active, epoch, generation)
                 elif fetched:
                     self._must_rewind = True
+                count = sum(map(len, fetched.values()))
+                self._thread.let_gather(count >= self._settings.busy_records_min)
                 await asyncio.sleep(0)
         except (*self.consumer_stopped_errors, asyncio.CancelledError):
             if not self.app.should_stop:

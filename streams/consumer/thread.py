@@ -18,10 +18,16 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Start aiokafka's consumer, then replace what it has no option for."""
         await super().on_start()
+        self.let_gather(False)
+        fetcher = self._ensure_consumer()._fetcher
+        fetcher._records = _LightResults(fetcher._records)
+
+    def let_gather(self, is_busy: bool) -> None:
+        """How long the broker holds the next fetch; may be called from any thread."""
         settings = self.transport.settings
         fetcher = self._ensure_consumer()._fetcher
-        fetcher._fetch_max_wait_ms = settings.wait_ms_max
-        fetcher._records = _LightResults(fetcher._records)
+        fetcher._fetch_max_wait_ms = settings.gather_ms_max if is_busy else settings.wait_ms_max
+        fetcher._fetch_min_bytes = settings.gathered_bytes_min if is_busy else 1
 
 
 class _LightResults(OrderedDict[TopicPartition, Any]):
