@@ -17,7 +17,7 @@ PLAN_MS_MAX: Final = 600_000
 PLANS_MAX: Final = 100
 
 Word = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9:.+_-]*$")]
-Group = Literal["analytics", "license"]
+Group = Literal["analytics", "license", "bitrate", "steering"]
 
 
 class ReplayOperation(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", tag="replay"):

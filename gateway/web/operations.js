@@ -140,7 +140,7 @@ class Operations {
         "label",
         { class: "field" },
         "Into",
-        element("select", { name: "to_group" }, element("option", { value: "analytics" }, "ClickHouse"), element("option", { value: "license" }, "license rules, in shadow")),
+        element("select", { name: "to_group" }, element("option", { value: "analytics" }, "ClickHouse"), ...["license", "bitrate", "steering"].map((name) => element("option", { value: name }, `${name} rules, in shadow`))),
       ),
       field("replace", "Replace the period", "2026-11-22", 11),
       field("rate", "Records a second", "10000", 8),
@@ -150,7 +150,7 @@ class Operations {
       event.preventDefault();
       const { rate, ...given } = Object.fromEntries(new FormData(form));
       const told = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, value.trim()]));
-      const warm = told.to_group === "license" ? { warm_up: true } : {};
+      const warm = told.to_group === "analytics" ? {} : { warm_up: true };
       void this.#replayPlan.show({ name: "replay", ...told, ...warm, ...(rate.trim() ? { rate: Number(rate) } : {}) });
     });
     return form;

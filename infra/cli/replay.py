@@ -18,7 +18,8 @@ from infra.operations.replacing import replace
 from infra.operations.replay import check_target, replay, window_of
 from infra.operations.replay_jobs import ReplayCommand, ReplayJob, ReplayJobs
 from infra.operations.replay_replace import Replaced, partition_id
-from infra.operations.shadowing import check_shadow, shadow
+from infra.operations.shadow.rules import Rules
+from infra.operations.shadowing import RULES, rules_of, shadow
 from infra.settings import load_settings
 from schemas.errors import PlayheadError
 from streams.clock import system_clock
@@ -47,7 +48,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 @click.argument("topic", required=False)
 @click.option("--from", "start", metavar="TIME|OFFSET", help="Since 2h, a time, or an offset.")
 @click.option("--to", "end", metavar="TIME|OFFSET", help="Up to, without.")
-@click.option("--to-group", "group", default="analytics", show_default=True, help="Who reads it.")
+@click.option(
+    "--to-group",
+    "group",
+    default="analytics",
+    show_default=True,
+    help=f"Who reads it: analytics, or in shadow {', '.join(RULES)}.",
+)
 @click.option("--dry-run", is_flag=True, help="Only count; nothing is changed.")
 @click.option(
     "--rate",
@@ -83,8 +90,8 @@ def command(topic: str | None, as_json: bool, lists: bool, **options: Any) -> No
         raise click.UsageError(f"{topic} is not a topic; `playhead topics list` names them all")
     asked = Asked(topic=topic, as_json=as_json, **options)
     window_of(asked.start, asked.end, system_clock())  # says what is wrong before anything opens
-    if check_shadow(topic, asked.group):
-        _shadow(deployment, asked)
+    if (rules := rules_of(deployment, topic, asked.group)) is not None:
+        _shadow(deployment, rules, asked)
     else:
         check_target(topic, asked.group)
         _into_clickhouse(deployment, asked)
@@ -141,7 +148,7 @@ def _run(topic: str, work: Callable[[Callable[[ReplayJob], None]], Coroutine[Any
             raise PlayheadError("stopped; the same command goes on") from error
 
 
-def _shadow(deployment: Deployment, asked: Asked) -> None:
+def _shadow(deployment: Deployment, rules: Rules, asked: Asked) -> None:
     if asked.replaced is not None:
         raise click.UsageError("--replace is for ClickHouse")
     window = window_of(asked.start, asked.end, system_clock())
@@ -150,6 +157,8 @@ def _shadow(deployment: Deployment, asked: Asked) -> None:
         report = asyncio.run(
             shadow(
                 deployment,
+                rules,
+                asked.topic,
                 window,
                 dry_run=asked.dry_run,
                 warms_up=asked.warm_up,
@@ -165,10 +174,10 @@ def _shadow(deployment: Deployment, asked: Asked) -> None:
     if report.differences:
         click.echo()
         print_rows(
-            ("request", "account", "action", "was", "would be"),
+            ("of", "on", "was", "would be"),
             (
-                (d.request_id, d.account_id, d.action, d.was or "not recorded", d.would_be)
-                for d in report.differences
+                (each.subject, each.cause, each.was or "not recorded", each.would_be)
+                for each in report.differences
             ),
         )
 

@@ -26,14 +26,11 @@ INTO_CLICKHOUSE: Final = frozenset({"analytics", SINK_GROUP})
 
 REFUSED: Final = {
     "account": "an account's requests count once: their deadlines are past",
-    "license": "its shadow reads license.requests.v1 alone",
     "catalog": "its requests count once: their deadlines are past",
-    "bitrate": "it would publish ceilings for networks as they were then",
-    "steering": "it would publish CDN orders for networks as they were then",
     "recommendation": "it would learn the same watches twice; its start reads them all anyway",
     "fold": "it skips what it has folded, so nothing would come of it",
 }
-"""Why no agent but the one of analytics takes a record a second time (P5)."""
+"""Why it is not read again, not even in shadow (P5)."""
 
 
 class ReplayRefusedError(PlayheadError):

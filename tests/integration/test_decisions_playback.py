@@ -9,9 +9,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agents.analytics.pace import Pace
+from agents.analytics.windows import Window
 from agents.bitrate.agent import BitrateAgent
 from agents.steering.agent import SteeringAgent
 from agents.steering.outcomes import CdnOrigin
+from infra.operations.shadow.bitrate import bitrate_rules
+from infra.operations.shadow.reading import ShadowReader
+from infra.operations.shadow.rules import Rules
+from infra.operations.shadow.run import ShadowReport, ShadowRun
+from infra.operations.shadow.steering import steering_rules
 from schemas.bitrate import BitrateDecision
 from schemas.steering import SteeringDecision
 from streams.broker import Broker
@@ -169,3 +176,36 @@ async def test_errors_of_a_cdn_flip_the_order_and_a_restart_keeps_it(house: Hous
     await orders.stop()
     versions = [decision.version for decision in await house.records(STEERING_DECISIONS)]
     assert versions == [1, 2]
+    report = await shadowed(house, steering_rules(CDNS), warms_up=True)
+    assert (report.read, report.warmed_up, report.decided, report.agreed) == (5, 1, 1, 1)
+
+
+async def test_a_shadow_chooses_the_ceilings_that_were_chosen_and_publishes_none(
+    house: House,
+) -> None:
+    viewer = Viewer(house)
+    async with the_ceilings(house) as ceilings, house.working(BitrateAgent(house.ports)):
+        await viewer.fetch(50_000, times=3)
+        assert await ceilings.wait_until(lambda: height_of(ceilings) == 1080, 20_000)
+        middle = len(await house.records(PLAYBACK_BANDWIDTH))
+        await viewer.fetch(400, times=2)
+        assert await ceilings.wait_until(lambda: height_of(ceilings) == 240, 10_000)
+    ended = msgspec.structs.replace(a_session(), ended_at_ms=system_clock() + 60_000)
+    await house.publisher.publish(SESSIONS, SESSION_ID, ended)  # it was open then
+    report = await shadowed(house, bitrate_rules(), warms_up=False)
+    assert (report.read, report.decided, report.agreed) == (5, 2, 2)
+    late = Window(from_offset=middle)
+    report = await shadowed(house, bitrate_rules(), late, warms_up=True)
+    assert (report.read, report.warmed_up, report.decided) == (2, 1, 1)
+    assert [(each.was, each.would_be) for each in report.differences] == []
+    assert len(await house.records(BITRATE_DECISIONS)) == 2
+
+
+async def shadowed(
+    house: House, rules: Rules, window: Window | None = None, *, warms_up: bool
+) -> ShadowReport:
+    """A dry run."""
+    assert house.ports.state_key is not None
+    reader = ShadowReader(house.broker, house.ports.state_key)
+    run = ShadowRun(reader, None, rules, lambda _: None, pace=Pace())
+    return await run.run(PLAYBACK_BANDWIDTH, window or Window(), warms_up=warms_up)

@@ -6,7 +6,7 @@ tokens, replies, sessions, controls) is neither imported nor passed in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,8 @@ from agents.license.decisions import Asking, Deciding, Knowledge, action_of, dec
 from agents.license.ledger import Ledger, Renewal
 from agents.license.plans import LicensePolicy
 from agents.license.upkeep import resume
+from infra.operations.shadow.reading import ShadowReader
+from infra.operations.shadow.rules import Decided, Make, Rules
 from schemas import codec
 from schemas.accounts import Account
 from schemas.catalog import Tier, Title
@@ -22,6 +24,14 @@ from schemas.errors import InvalidMessageError
 from schemas.licenses import LicenseDecision, WrappedKey
 from schemas.sessions import Lease, LicenseAgentRequest, ListDevices, RemoveDevice
 from streams.records import Record
+from streams.topics import (
+    ACCOUNTS,
+    CATALOG_TITLES,
+    CONTENT_KEYS,
+    LICENSE_DECISIONS,
+    LICENSE_REQUESTS,
+    SESSION_LEASES,
+)
 
 _requests: Final[codec.Decoder[LicenseAgentRequest]] = codec.Decoder(LicenseAgentRequest)
 
@@ -56,11 +66,17 @@ class LicenseShadow:
         elif isinstance(value, Lease):
             self._ledger.renew(value, record.timestamp_ms)
 
-    def take(self, record: Record[Any]) -> LicenseDecision | None:
-        """The decision on a request or a lease of the window; None where there is none to make."""
+    def take(self, record: Record[Any]) -> Sequence[LicenseDecision]:
+        """The decision on a request or a lease of the window; none where there is none to make."""
         if isinstance(record.value, Lease):
-            return self._renew(record.value, record)
-        return self._decide(record)
+            decision = self._renew(record.value, record)
+        else:
+            decision = self._decide(record)
+        return () if decision is None else (decision,)
+
+    def rest(self) -> Sequence[LicenseDecision]:
+        """Nothing: each is made on its record."""
+        return ()
 
     def _decide(self, record: Record[Request]) -> LicenseDecision | None:
         try:
@@ -109,4 +125,35 @@ def _asking(record: Record[Any], request_id: str) -> Asking:
         request_id=request_id,
         partition=record.partition,
         offset=record.offset,
+    )
+
+
+def _describe(decision: LicenseDecision) -> Decided:
+    return Decided(
+        identity=(decision.action, decision.request_id),
+        subject=decision.account_id,
+        cause=f"{decision.action} {decision.request_id}",
+        said=f"{decision.outcome} {decision.reason}",
+    )
+
+
+def license_rules(policy: LicensePolicy) -> Rules:
+    """The license agent's, under a policy."""
+
+    async def learn(reader: ShadowReader) -> Make:
+        knowledge = ShadowKnowledge(
+            accounts=await reader.newest(ACCOUNTS),
+            titles=await reader.newest(CATALOG_TITLES),
+            key_tiers=key_tiers_of(await reader.newest(CONTENT_KEYS)),
+        )
+        return lambda: LicenseShadow(knowledge, policy)
+
+    return Rules(
+        reads=(SESSION_LEASES, LICENSE_REQUESTS),
+        windows=(LICENSE_REQUESTS,),
+        remembers=(LICENSE_DECISIONS, SESSION_LEASES),
+        decides=LICENSE_DECISIONS,
+        is_partitioned=True,
+        describe=_describe,
+        learn=learn,
     )

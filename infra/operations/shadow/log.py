@@ -58,9 +58,7 @@ class ShadowLog:
         if self._producer is not None:
             await self._producer.stop()
 
-    async def write(
-        self, partition: int, key: str, decision: msgspec.Struct, headers: Mapping[str, bytes]
-    ) -> None:
+    async def write(self, key: str, decision: msgspec.Struct, headers: Mapping[str, bytes]) -> None:
         """Queue one decision; `flush` says that all are acknowledged. Raises KafkaError."""
         assert self._producer is not None, "start() comes first"
         if len(self._sent) >= UNACKNOWLEDGED_MAX:
@@ -69,7 +67,6 @@ class ShadowLog:
             self._broker.physical(self.topic_name),
             key=key.encode(),
             value=codec.encode(decision),
-            partition=partition,
             headers=list(headers.items()),
         )
         self._sent.append(sent)

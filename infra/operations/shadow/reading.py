@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from heapq import heappop, heappush
 from typing import Any, Final
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.analytics.windows import Span, Window, find_spans
 from schemas.errors import InvalidMessageError
 from schemas.secrets import SecretBytes
 from streams.broker import Broker
+from streams.partitions import count_partitions
 from streams.reader import RecordReader
 from streams.records import Record
 from streams.topics import Topic
@@ -46,13 +49,12 @@ class ShadowReader:
 
     async def spans(self, topic: Topic, window: Window) -> dict[int, Span]:
         """The window by partition; those that are empty are left out."""
+        count = await count_partitions(self._broker, topic)
         async with _consumer(self._broker) as consumer:
-            found = await find_spans(
-                consumer, self._broker.physical(topic.name), topic.partitions, window
-            )
+            found = await find_spans(consumer, self._broker.physical(topic.name), count, window)
         return {span.partition: span for span in found}
 
-    async def records(self, topic: Topic, span: Span | None) -> AsyncIterator[Record[Any]]:
+    async def records(self, topic: Topic, span: Span | None) -> AsyncGenerator[Record[Any], None]:
         """Every readable record of the span; the others are counted."""
         if span is None:
             return
@@ -71,6 +73,18 @@ class ShadowReader:
                     except InvalidMessageError:
                         self.unreadable_count += 1
 
+    async def times(self, topic: Topic, spans: Mapping[int, Span]) -> tuple[int, int]:
+        """The broker's times of the spans' first and last records; zeros where none is readable."""
+        found: list[int] = []
+        for span in spans.values():
+            for start in (span.start, span.end - 1):
+                part = msgspec.structs.replace(span, start=start)
+                async with aclosing(self.records(topic, part)) as records:
+                    async for record in records:
+                        found.append(record.timestamp_ms)
+                        break
+        return min(found, default=0), max(found, default=0)
+
     async def newest(self, topic: Topic) -> dict[str, Any]:
         """The newest value of each key of a compacted topic, as of now."""
         values: dict[str, Any] = {}
@@ -86,27 +100,21 @@ class ShadowReader:
         self, sources: Sequence[tuple[Topic, Span | None]]
     ) -> AsyncIterator[Record[Any]]:
         """The records of several spans by the broker's time; equal times in the sources' order."""
-        heads: list[tuple[Record[Any], AsyncIterator[Record[Any]]] | None] = []
+        heads: list[tuple[int, int, Record[Any]]] = []
         streams = [self.records(topic, span) for topic, span in sources]
+
+        async def push(index: int) -> None:
+            head = await anext(streams[index], None)
+            if head is not None:
+                heappush(heads, (head.timestamp_ms, index, head))
+
         try:
-            for stream in streams:
-                head = await anext(stream, None)
-                heads.append(None if head is None else (head, stream))
-            while True:
-                waiting = [
-                    (entry[0].timestamp_ms, index)
-                    for index, entry in enumerate(heads)
-                    if entry is not None
-                ]
-                if not waiting:
-                    return
-                index = min(waiting)[1]
-                entry = heads[index]
-                assert entry is not None
-                yield entry[0]
-                head = await anext(entry[1], None)
-                heads[index] = None if head is None else (head, entry[1])
+            for index in range(len(streams)):
+                await push(index)
+            while heads:
+                _, index, record = heappop(heads)
+                yield record
+                await push(index)
         finally:
             for stream in streams:
-                async with aclosing(stream):  # type: ignore[type-var]  # a generator, typed as what it gives
-                    pass
+                await stream.aclose()

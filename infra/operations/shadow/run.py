@@ -1,57 +1,48 @@
-"""A window of license requests through the rules of today, beside what was decided then."""
+"""A window of the log through an agent's rules of today, beside what was decided then."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from agents.analytics.pace import Pace
 from agents.analytics.windows import Span, Window
-from agents.license.plans import LicensePolicy
-from infra.operations.shadow.license import LicenseShadow, ShadowKnowledge, key_tiers_of
 from infra.operations.shadow.log import ShadowLog
 from infra.operations.shadow.reading import ShadowReader
-from schemas.licenses import LicenseDecision
-from streams.topics import (
-    ACCOUNTS,
-    CATALOG_TITLES,
-    CONTENT_KEYS,
-    LICENSE_DECISIONS,
-    LICENSE_REQUESTS,
-    SESSION_LEASES,
-)
+from infra.operations.shadow.rules import Decided, Rules, Shadow
+from streams.topics import Topic
 
 DIFFERENCES_MAX: Final = 1_000
 LATE_MS: Final = 60_000
-"""A request is decided no later than this after it was written."""
+"""What a record caused is decided no later than this after it was written."""
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that today's rules answer otherwise."""
+    """Something that today's rules decide otherwise."""
 
-    request_id: str
-    account_id: str
-    action: str
+    subject: str
+    """An account, a session, or a cohort."""
+    cause: str
     was: str
-    """`granted ok`, `denied tier`, …; empty: nothing was recorded."""
+    """`granted ok`, `1800 kbit/s throughput`, …; empty: nothing was recorded."""
     would_be: str
 
 
 class ShadowReport(msgspec.Struct, kw_only=True):
-    """What came of it; read = decided + nothing to decide."""
+    """What came of it."""
 
     total: int
+    """Records of the window."""
     read: int = 0
     warmed_up: int = 0
     """Records that were folded before the window."""
     decided: int = 0
-    granted: int = 0
     agreed: int = 0
     differed: int = 0
     unrecorded: int = 0
-    """Decided here, but nothing was recorded then: late, forged, or lost."""
+    """Decided here, but nothing was recorded then: late, forged, lost, or not called for."""
     unreadable: int = 0
     topic: str = ""
     differences: list[Difference] = []
@@ -64,106 +55,103 @@ class ShadowRun:
         self,
         reader: ShadowReader,
         shadow_log: ShadowLog | None,
-        policy: LicensePolicy,
+        rules: Rules,
         on_progress: Callable[[ShadowReport], None],
         *,
         pace: Pace,
     ) -> None:
         self._reader = reader
         self._log = shadow_log
-        self._policy = policy
+        self._rules = rules
         self._on_progress = on_progress
         self._pace = pace
 
-    async def run(self, window: Window, *, warms_up: bool) -> ShadowReport:
-        """All partitions, one after the other. Without a log (a dry run) nothing is written."""
-        requests = await self._reader.spans(LICENSE_REQUESTS, window)
-        leases = await self._reader.spans(SESSION_LEASES, window)
-        report = ShadowReport(total=sum(s.end - s.start for s in requests.values()))
+    async def run(self, topic: Topic, window: Window, *, warms_up: bool) -> ShadowReport:
+        """The topic's window. Without a log (a dry run) nothing is written."""
+        spans = await self._reader.spans(topic, window)
+        report = ShadowReport(total=sum(s.end - s.start for s in spans.values()))
         report.topic = self._log.topic_name if self._log is not None else ""
-        knowledge = ShadowKnowledge(
-            accounts=await self._reader.newest(ACCOUNTS),
-            titles=await self._reader.newest(CATALOG_TITLES),
-            key_tiers=key_tiers_of(await self._reader.newest(CONTENT_KEYS)),
-        )
-        for partition in sorted(requests):
-            shadow = LicenseShadow(knowledge, self._policy)
-            first_ms = await self._first_ms(requests[partition])
-            if warms_up:
-                await self._warm_up(shadow, partition, first_ms, report)
-            recorded = await self._recorded(partition, first_ms)
-            sources = (
-                (SESSION_LEASES, leases.get(partition)),
-                (LICENSE_REQUESTS, requests[partition]),
-            )
-            async for record in self._reader.merged(sources):
-                decision = shadow.take(record)
-                if record.topic == LICENSE_REQUESTS.name:
-                    report.read += 1
-                    await self._pace.spend(1)
-                if decision is not None:
-                    await self._tell(partition, decision, recorded, report)
-                self._on_progress(report)
+        make = await self._rules.learn(self._reader)
+        rooms = [{number: spans[number]} for number in sorted(spans)]
+        for room in rooms if self._rules.is_partitioned else [spans] if spans else []:
+            await self._decide(make(), topic, room, report, warms_up=warms_up)
         if self._log is not None:
             await self._log.flush()
         report.unreadable = self._reader.unreadable_count
         return report
 
-    async def _first_ms(self, span: Span) -> int:
-        """The broker's time of the first request."""
-        async for record in self._reader.records(LICENSE_REQUESTS, span):
-            return record.timestamp_ms
-        return 0
-
-    async def _warm_up(
-        self, shadow: LicenseShadow, partition: int, first_ms: int, report: ShadowReport
+    async def _decide(
+        self,
+        shadow: Shadow,
+        topic: Topic,
+        spans: Mapping[int, Span],
+        report: ShadowReport,
+        *,
+        warms_up: bool,
     ) -> None:
-        """Fold everything that the log still has of before."""
-        before = Window(to_ms=first_ms)
-        sources = [
-            (topic, (await self._reader.spans(topic, before)).get(partition))
-            for topic in (LICENSE_DECISIONS, SESSION_LEASES)
-        ]
+        """On all of these partitions, by the broker's time; of the other topics the same time."""
+        first_ms, last_ms = await self._reader.times(topic, spans)
+        partitions = spans.keys() if self._rules.is_partitioned else None
+        if warms_up:
+            before = Window(to_ms=first_ms)
+            remembered = [
+                source
+                for each in self._rules.remembers
+                for source in await self._sources(each, before, partitions)
+            ]
+            async for record in self._reader.merged(remembered):
+                shadow.warm_up(record)
+                report.warmed_up += 1
+        recorded = await self._recorded(first_ms, last_ms, partitions)
+        sources: list[tuple[Topic, Span | None]] = []
+        for each in self._rules.reads:
+            if each is topic:
+                sources += [(each, span) for span in spans.values()]
+            else:
+                same = Window(from_ms=first_ms, to_ms=last_ms + 1)
+                sources += await self._sources(each, same, partitions)
         async for record in self._reader.merged(sources):
-            shadow.warm_up(record)
-            report.warmed_up += 1
+            decisions = shadow.take(record)
+            if record.topic == topic.name:
+                report.read += 1
+                await self._pace.spend(1)
+            for decision in decisions:
+                await self._tell(decision, recorded, report)
+            self._on_progress(report)
+        for decision in shadow.rest():
+            await self._tell(decision, recorded, report)
 
-    async def _recorded(self, partition: int, first_ms: int) -> dict[tuple[str, str], str]:
-        """What was decided then, by action and request."""
-        since = Window(from_ms=first_ms)
-        span = (await self._reader.spans(LICENSE_DECISIONS, since)).get(partition)
-        return {
-            (record.value.action, record.value.request_id): _said(record.value)
-            async for record in self._reader.records(LICENSE_DECISIONS, span)
-        }
+    async def _sources(
+        self, topic: Topic, window: Window, partitions: Collection[int] | None
+    ) -> list[tuple[Topic, Span | None]]:
+        spans = await self._reader.spans(topic, window)
+        return [(topic, s) for n, s in spans.items() if partitions is None or n in partitions]
+
+    async def _recorded(
+        self, first_ms: int, last_ms: int, partitions: Collection[int] | None
+    ) -> dict[Hashable, Decided]:
+        """What was decided then."""
+        since = Window(from_ms=first_ms, to_ms=last_ms + LATE_MS)
+        found: dict[Hashable, Decided] = {}
+        for topic, span in await self._sources(self._rules.decides, since, partitions):
+            async for record in self._reader.records(topic, span):
+                decided = self._rules.describe(record.value)
+                found[decided.identity] = decided
+        return found
 
     async def _tell(
-        self,
-        partition: int,
-        decision: LicenseDecision,
-        recorded: dict[tuple[str, str], str],
-        report: ShadowReport,
+        self, decision: Any, recorded: Mapping[Hashable, Decided], report: ShadowReport
     ) -> None:
-        was, would_be = recorded.get((decision.action, decision.request_id), ""), _said(decision)
+        decided = self._rules.describe(decision)
+        then = recorded.get(decided.identity)
+        was, would_be = then.said if then is not None else "", decided.said
         report.decided += 1
-        report.granted += decision.outcome == "granted"
         report.agreed += was == would_be
         report.unrecorded += not was
         report.differed += bool(was) and was != would_be
         if was != would_be and len(report.differences) < DIFFERENCES_MAX:
             report.differences.append(
-                Difference(
-                    request_id=decision.request_id,
-                    account_id=decision.account_id,
-                    action=decision.action,
-                    was=was,
-                    would_be=would_be,
-                )
+                Difference(subject=decided.subject, cause=decided.cause, was=was, would_be=would_be)
             )
         if self._log is not None:
-            headers: dict[str, Any] = {"recorded": was.encode()}
-            await self._log.write(partition, decision.account_id, decision, headers)
-
-
-def _said(decision: LicenseDecision) -> str:
-    return f"{decision.outcome} {decision.reason}"
+            await self._log.write(decided.subject, decision, {"recorded": was.encode()})

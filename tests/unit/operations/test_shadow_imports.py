@@ -14,6 +14,7 @@ from agents.license.keys import KeyRing
 from agents.license.plans import POLICY
 from agents.license.registrar import Registrar
 from infra.keys.folder import KeyFolder
+from infra.operations.shadow.license import license_rules
 from infra.operations.shadow.log import ShadowLog
 from infra.operations.shadow.reading import ShadowReader
 from infra.operations.shadow.run import ShadowRun
@@ -54,6 +55,7 @@ ROOT = Path(__file__).parents[3]
 def test_the_code_that_issues_is_not_imported() -> None:
     script = (
         "import sys, infra.operations.shadow.run as _;"
+        "from infra.operations.shadow import bitrate, license, steering;"
         f"print([n for n in {ISSUING_MODULES!r} if n in sys.modules])"
     )
     said = subprocess.run(
@@ -67,7 +69,7 @@ def test_no_object_of_a_shadow_leads_to_one_that_issues() -> None:
     run = ShadowRun(
         ShadowReader(broker, SecretBytes(bytes(32))),
         ShadowLog(broker, LICENSE_DECISIONS, replication=1),
-        POLICY,
+        license_rules(POLICY),
         lambda _: None,
         pace=Pace(),
     )
