@@ -1,4 +1,7 @@
-"""The canary's process: a probe and the log's counts each minute, told as file, metrics, ledger."""
+"""The canary's process: a probe, the log's counts and a judgment of the ledger, each minute.
+
+They are told as a file, as ledger entries and as metrics.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
 import aiohttp
@@ -20,8 +23,9 @@ from infra.canary.log_counts import MINUTE_MS, TOPICS, WRITER, count_minute
 from infra.canary.probe import Probe, ProbeReport
 from infra.deployment import Deployment
 from infra.files import write_whole
+from infra.operations.ledger import Imbalance, judge_ledger, read_ledger
 from infra.status_server import status_server
-from schemas.errors import RetryableError
+from schemas.errors import PlayheadError, RetryableError
 from streams.clock import system_clock
 from streams.producer import Publisher
 from streams.topics import GATEWAY_LEDGER
@@ -30,6 +34,7 @@ log = logging.getLogger(__name__)
 PERIOD_S: Final = 60.0
 SETTLING_MS: Final = 5_000
 """A broker may still stamp a record of a minute that is over by our clock."""
+LEDGER_MINUTES: Final = 60
 REPORT: Final = "canary.json"
 
 
@@ -54,6 +59,12 @@ class CanaryMetrics:
             "playhead_canary_license_seconds", "From the last license request to its keys."
         )
         self._at = self._gauge("playhead_canary_timestamp_seconds", "When the last probe began.")
+        self._missing = Gauge(
+            "playhead_ledger_missing_events",
+            "Accepted and found nowhere, over the complete minutes of the last hour.",
+            ["topic"],
+            registry=self.registry,
+        )
 
     def _gauge(self, name: str, says: str) -> Gauge:
         return Gauge(name, says, registry=self.registry)
@@ -67,6 +78,13 @@ class CanaryMetrics:
         if report.license_ms is not None:
             self._license.set(report.license_ms / 1000)
 
+    def take_ledger(self, imbalances: Iterable[Imbalance]) -> None:
+        """Every topic that misses anything now."""
+        for topic in TOPICS:
+            self._missing.labels(topic.name).set(0)
+        for imbalance in imbalances:
+            self._missing.labels(imbalance.topic).set(imbalance.missing)
+
 
 async def run_canary(deployment: Deployment) -> None:
     """Run until SIGTERM or SIGINT."""
@@ -77,6 +95,7 @@ async def run_canary(deployment: Deployment) -> None:
     tasks = (
         asyncio.create_task(_probe_for_ever(deployment, metrics)),
         asyncio.create_task(_count_for_ever(deployment)),
+        asyncio.create_task(_judge_for_ever(deployment, metrics)),
     )
     announcement = deployment.run / "worker-canary.json"
     async with status_server(announcement, metrics.registry, _always_ready):
@@ -128,6 +147,17 @@ async def _count_for_ever(deployment: Deployment) -> None:
         except (KafkaError, RetryableError) as error:
             log.warning("the log is not counted: %s", error)
             await asyncio.sleep(PERIOD_S)
+
+
+async def _judge_for_ever(deployment: Deployment, metrics: CanaryMetrics) -> None:
+    while True:
+        try:
+            lines = await asyncio.to_thread(read_ledger, deployment, minutes=LEDGER_MINUTES)
+        except PlayheadError as error:
+            log.warning("the ledger is not judged: %s", error)
+        else:
+            metrics.take_ledger(judge_ledger(lines))
+        await asyncio.sleep(PERIOD_S)
 
 
 @contextlib.asynccontextmanager
