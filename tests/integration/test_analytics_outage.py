@@ -55,12 +55,16 @@ class Producer:
         self._stage = stage
         self.count = 0
         self.byte_count = 0
+        self.is_over = False
 
     async def run(self) -> None:
+        """Until it is over: a post that is cancelled may be in the log and is not counted."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         for posts in itertools.count(1):
             await self.post(POST_EVENTS)
+            if self.is_over:
+                return
             due = began + posts * POST_EVENTS / RATE_PER_S
             await asyncio.sleep(max(0.0, due - loop.time()))
 
@@ -85,8 +89,8 @@ async def producing(stage: Stage) -> AsyncIterator[Producer]:
     try:
         yield producer
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        producer.is_over = True
+        await task
 
 
 async def test_a_backlog_waits_in_the_log_and_drains_at_thrice_the_ingest_rate(
