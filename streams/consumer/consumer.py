@@ -88,13 +88,31 @@ class ChunkConsumer(driver.Consumer):
             if isinstance(message, Chunk):
                 message.is_void = True
 
+    async def _rewind_in_flow(self) -> None:
+        if self.flow_active:
+            await self._rewind()
+        else:
+            await self.wait(self.can_resume_flow)
+
     async def _rewind(self) -> None:
         try:
             await self.perform_seek()
+            await self._rewind_changelogs()
         except (KafkaError, IllegalStateError, TimeoutError) as error:
             # The broker is away, or a rebalance began: nothing is delivered until it succeeds.
             self.log.warning("positions are not taken back yet: %r", error)
             await self.sleep(REWIND_RETRY_S)
+
+    async def _rewind_changelogs(self) -> None:
+        """What was dropped may have been a table's: recovery waits for it, and only for that.
+
+        A fetch that was under way when the partitions came may answer with records of after the
+        recovery's own seek, and is dropped as one of another assignment.
+        """
+        recovery = self.app.tables.recovery
+        if recovery.in_recovery:
+            ours = recovery.active_tps & self.assignment()
+            await self.seek_wait({tp: max(0, recovery.active_offsets[tp]) for tp in ours})
 
     # -- acknowledgments and commits ----------------------------------------
 
@@ -182,8 +200,9 @@ class ChunkConsumer(driver.Consumer):
         """The read loop, run by Faust's fetcher service."""
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):
-                if self._must_rewind and self.flow_active:
-                    await self._rewind()
+                if self._must_rewind:
+                    # Before anything else is taken: behind what was dropped there would be a gap.
+                    await self._rewind_in_flow()
                     continue
                 epoch, generation = self._epoch, self.app.consumer_generation_id
                 fetched, active = await self._wait_next_records(POLL_S)

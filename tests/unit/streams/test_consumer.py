@@ -23,7 +23,7 @@ from streams.consumer.transport import hand_out_in_chunks, install_transport
 from streams.records import FetchedRecord
 
 HERE, THERE = TP("events", 0), TP("events", 1)
-CHANGELOG = TP("changelog", 0)
+CHANGELOG, GONE = TP("changelog", 0), TP("changelog", 1)
 SETTINGS = FetchSettings(chunk_records_max=3, drain_s_max=0.1)
 
 
@@ -33,6 +33,7 @@ class Thread:
     def __init__(self, committed: dict[TP, int | None]) -> None:
         self.committed = committed
         self.begun: list[tuple[str, int]] = []
+        self.sought: dict[TP, int] = {}
         self.taken: list[dict[TP, int]] = []
         self.is_away = False
 
@@ -43,6 +44,9 @@ class Thread:
 
     async def seek_to_beginning(self, *partitions: Any) -> None:
         self.begun += [(p.topic, p.partition) for p in partitions]
+
+    async def seek_wait(self, partitions: dict[TP, int]) -> None:
+        self.sought.update(partitions)
 
     async def commit(self, offsets: dict[TP, int]) -> bool:
         if self.is_away:
@@ -143,6 +147,55 @@ async def test_a_changelog_is_not_dropped_for_a_seek_of_the_streams(
     await deliver(consumer, CHANGELOG, 0, 3, age=1)
     assert handed.offsets == [0, 1, 2]
     assert not consumer._must_rewind
+
+
+async def test_a_changelog_that_was_dropped_with_an_old_assignment_is_read_again(
+    consumer: ChunkConsumer, handed: Handed, thread: Thread
+) -> None:
+    """Recovery waits for it: it was read from where recovery had sought already."""
+    recovery = consumer.app.tables.recovery
+    thread.committed[CHANGELOG] = None
+    recovery.active_tps.update({CHANGELOG, GONE})
+    recovery.active_offsets.update({CHANGELOG: 41, GONE: 3})
+    recovery.in_recovery = True
+    generation = consumer.app.consumer_generation_id - 1
+    fetched = {CHANGELOG: records(41, 3)}
+    await consumer._deliver(fetched, None, consumer._epoch, generation)
+    assert handed == []
+    assert consumer._must_rewind
+    await consumer._rewind()
+    assert thread.sought == {CHANGELOG: 41}
+    assert not consumer._must_rewind
+
+
+async def test_nothing_is_read_before_positions_are_taken_back(
+    consumer: ChunkConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flow is suspended while partitions come and go; what comes then lies behind a gap."""
+    consumer._must_rewind = True
+    consumer.stop_flow()
+    steps: list[str] = []
+
+    async def fetch(_: float) -> tuple[dict[Any, Any], None]:
+        steps.append("fetch")
+        consumer._stopped.set()
+        return {}, None
+
+    async def rewind() -> None:
+        steps.append("rewind")
+        consumer._must_rewind = False
+
+    monkeypatch.setattr(consumer, "_wait_next_records", fetch)
+    monkeypatch.setattr(consumer, "_rewind", rewind)
+    monkeypatch.setattr(consumer._thread, "let_gather", lambda _: None, raising=False)
+    draining = asyncio.create_task(consumer._drain_messages(consumer))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert steps == []
+    consumer.resume_flow()
+    async with asyncio.timeout(5):
+        await draining
+    assert steps == ["rewind", "fetch"]
 
 
 async def test_what_was_handed_out_is_void_after_a_seek_and_never_committed(
