@@ -16,7 +16,8 @@ GROUPS: Final = {
         "tests/integration/test_commands.py",
         "tests/integration/test_operations.py",
     ),
-    "a deployment that restarts": ("tests/restarts/",),
+    # Two cores carry no other whole deployment beside one that starts again and again.
+    "a deployment that restarts": ("tests/restarts/", "tests/integration/test_topics_migrate.py"),
 }
 
 
