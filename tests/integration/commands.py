@@ -96,7 +96,7 @@ class Operator:
                 return account["account_id"]
 
 
-async def eventually(ask: Callable[[], Awaitable[bool]], timeout_s: float = 120) -> None:
+async def eventually(ask: Callable[[], Awaitable[bool]], timeout_s: float = 60) -> None:
     """Return when it is so; TimeoutError where it never is."""
     async with asyncio.timeout(timeout_s):
         while not await ask():  # noqa: ASYNC110 - other processes change it

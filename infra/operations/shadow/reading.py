@@ -54,10 +54,8 @@ class ShadowReader:
             found = await find_spans(consumer, self._broker.physical(topic.name), count, window)
         return {span.partition: span for span in found}
 
-    async def records(self, topic: Topic, span: Span | None) -> AsyncGenerator[Record[Any], None]:
+    async def records(self, topic: Topic, span: Span) -> AsyncGenerator[Record[Any], None]:
         """Every readable record of the span; the others are counted."""
-        if span is None:
-            return
         reader = RecordReader(topic, state_key=self._state_key)
         place = TopicPartition(self._broker.physical(topic.name), span.partition)
         async with _consumer(self._broker) as consumer:
@@ -86,7 +84,7 @@ class ShadowReader:
         return min(found, default=0), max(found, default=0)
 
     async def newest(self, topic: Topic) -> dict[str, Any]:
-        """The newest value of each key of a compacted topic, as of now."""
+        """The newest value of each key, as of now."""
         values: dict[str, Any] = {}
         for span in (await self.spans(topic, Window())).values():
             async for record in self.records(topic, span):
@@ -96,9 +94,7 @@ class ShadowReader:
                     values[record.key] = record.value
         return values
 
-    async def merged(
-        self, sources: Sequence[tuple[Topic, Span | None]]
-    ) -> AsyncIterator[Record[Any]]:
+    async def merged(self, sources: Sequence[tuple[Topic, Span]]) -> AsyncIterator[Record[Any]]:
         """The records of several spans by the broker's time; equal times in the sources' order."""
         heads: list[tuple[int, int, Record[Any]]] = []
         streams = [self.records(topic, span) for topic, span in sources]

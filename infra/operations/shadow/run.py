@@ -72,9 +72,10 @@ class ShadowRun:
         report = ShadowReport(total=sum(s.end - s.start for s in spans.values()))
         report.topic = self._log.topic_name if self._log is not None else ""
         make = await self._rules.learn(self._reader)
-        rooms = [{number: spans[number]} for number in sorted(spans)]
-        for room in rooms if self._rules.is_partitioned else [spans] if spans else []:
-            await self._decide(make(), topic, room, report, warms_up=warms_up)
+        apart = [{number: span} for number, span in sorted(spans.items())]
+        together = [spans] if spans else []
+        for part in apart if self._rules.is_partitioned else together:
+            await self._decide(make(), topic, part, report, warms_up=warms_up)
         if self._log is not None:
             await self._log.flush()
         report.unreadable = self._reader.unreadable_count
@@ -103,7 +104,7 @@ class ShadowRun:
                 shadow.warm_up(record)
                 report.warmed_up += 1
         recorded = await self._recorded(first_ms, last_ms, partitions)
-        sources: list[tuple[Topic, Span | None]] = []
+        sources: list[tuple[Topic, Span]] = []
         for each in self._rules.reads:
             if each is topic:
                 sources += [(each, span) for span in spans.values()]
@@ -123,7 +124,7 @@ class ShadowRun:
 
     async def _sources(
         self, topic: Topic, window: Window, partitions: Collection[int] | None
-    ) -> list[tuple[Topic, Span | None]]:
+    ) -> list[tuple[Topic, Span]]:
         spans = await self._reader.spans(topic, window)
         return [(topic, s) for n, s in spans.items() if partitions is None or n in partitions]
 
