@@ -53,11 +53,14 @@ def _subtitle_group(
 ) -> Iterator[str]:
     # Shaka looks for the pathway of subtitles on their own tag; without it, it fetches nothing.
     own_pathway = f',PATHWAY-ID="{pathway.name}"' if player == "shaka" else ""
+    # hls.js drops the cues of the pathway that it leaves, and does not load what has the same id.
+    own_id = f"-{pathway.name}" if player == "hlsjs" else ""
     for track, name in zip(tracks, _unique_names(tracks), strict=True):
         yield (
             f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="subtitles-{pathway.name}",'
             f'NAME="{name}",LANGUAGE="{_quoted(track.language)}",'
-            f'DEFAULT=NO,AUTOSELECT=YES,STABLE-RENDITION-ID="{track.track_id}"{own_pathway},'
+            f"DEFAULT=NO,AUTOSELECT=YES,"
+            f'STABLE-RENDITION-ID="{track.track_id}{own_id}"{own_pathway},'
             f'URI="{_playlist_url(track.track_id, pathway, player)}"'
         )
 

@@ -84,6 +84,20 @@ class PlayerPage:
         """Until a function of the page is true."""
         await self.page.wait_for_function(condition, arg=argument, timeout=PATIENCE_MS)
 
+    async def choose_subtitles(self, label: str, language: str) -> None:
+        """By the page's list, and until one is on the screen."""
+        await self.page.select_option("[data-tracks=subtitles]", label=label)
+        await self.until_subtitles(language)
+
+    async def until_subtitles(self, language: str) -> None:
+        """Until a cue of this language is on the screen."""
+        await self.until(
+            "language => Array.from(document.querySelector('video').textTracks).some("
+            "track => track.language === language && track.mode === 'showing'"
+            " && track.activeCues?.length > 0)",
+            language,
+        )
+
     async def until_figure(self, name: str, text: str) -> None:
         """Until a figure of the panel says this."""
         await self.until(

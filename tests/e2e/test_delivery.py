@@ -21,6 +21,7 @@ async def test_a_throttled_edge_lowers_the_ceiling_and_the_rendition_follows(
     await page.sign_in(await make_viewer(stack), "Ada")
     session_id = await page.play("northern-drift", player)
     await page.until_figure("rendition", "720p")
+    await page.choose_subtitles("Deutsch", "de")
     await asyncio.gather(*(page.throttle(edge, 500) for edge in stack.edges))
     await until_rows(
         stack,
@@ -30,6 +31,7 @@ async def test_a_throttled_edge_lowers_the_ceiling_and_the_rendition_follows(
     )
     await page.until_figure("ceiling", "kbit/s")
     await page.until("() => document.querySelector('video').videoHeight < 720")
+    await page.until_subtitles("de")
     playhead_s = (await page.shown()).playhead_s
     await page.until_playhead(playhead_s + 2)
 

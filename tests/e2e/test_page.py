@@ -43,12 +43,7 @@ async def test_sound_and_subtitles_can_be_chosen(
     session_id = await page.play("northern-drift", player)
     await page.until_playhead(1)
     await page.page.select_option("[data-tracks=audio]", label="Deutsch (Spieluhr)")
-    await page.page.select_option("[data-tracks=subtitles]", label="Deutsch")
-    await page.until(
-        "() => Array.from(document.querySelector('video').textTracks).some("
-        "track => track.language === 'de' && track.mode === 'showing'"
-        " && track.activeCues?.length > 0)"
-    )
+    await page.choose_subtitles("Deutsch", "de")
     for name in ("audio", "subtitles"):
         await until_rows(
             stack,
