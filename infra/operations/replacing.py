@@ -61,20 +61,21 @@ async def replace(
                 keep=told.keep_open,
                 pace=Pace(rate_max),
             )
-        done = Replaced(
-            table=table.name,
-            period=command.period,
-            before=job.rows_before,
-            after=await twin.count(),
-            taken_over=job.taken_over,
-            is_swapped=not dry_run,
-        )
-        if not dry_run:
-            _check(done, allows_fewer)
-            await twin.swap()
-            async with opened_store(deployment) as live:
-                added = await bring_back(broker, live, job.stored_until, state_key)
-            done = msgspec.structs.replace(done, brought_back=added)
+            done = Replaced(
+                table=table.name,
+                period=command.period,
+                before=job.rows_before,
+                after=await twin.count(),
+                taken_over=job.taken_over,
+                is_swapped=not dry_run,
+            )
+            if not dry_run:
+                async with twin.closed():
+                    added = await bring_back(broker, beside, job.stored_until, state_key)
+                    done = await _counted(twin, done)
+                    _check(done, allows_fewer)
+                    await twin.swap()
+                done = msgspec.structs.replace(done, brought_back=added, closed_ms=twin.closed_ms)
         await twin.drop()
         told.finish()
         return done
@@ -102,6 +103,11 @@ async def _build(broker: Broker, twin: Twin, table: Table, command: ReplayComman
         taken_over=taken_over,
         stored_until=stored,
     )
+
+
+async def _counted(twin: Twin, done: Replaced) -> Replaced:
+    """Both tables as they are now that nothing is inserted."""
+    return msgspec.structs.replace(done, before=await twin.count_live(), after=await twin.count())
 
 
 def _check(done: Replaced, allows_fewer: bool) -> None:

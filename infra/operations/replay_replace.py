@@ -1,17 +1,19 @@
 """Builds one period of a table anew from the log, beside the live one, and swaps it in.
 
 For rows that are wrong rather than missing: what the log still has of a topic replaces what is
-stored of it; rows of other topics, and older ones than the log, are taken over as they are. The
-swap is one statement. Rows that the sink stored meanwhile are brought back by a replay afterwards,
-which adds what is missing and doubles nothing.
+stored of it; rows of other topics, and older ones than the log, are taken over as they are. While
+it is swapped in, the table takes no inserts and the sink waits: what it stored meanwhile is brought
+into the twin before, and the roll-ups are counted anew after (`replay_rollups.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
-from typing import Final
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 import msgspec
 from clickhouse_connect.driver.client import Client
@@ -22,12 +24,24 @@ from agents.analytics.replay import ReplayState, begin, replay_topic
 from agents.analytics.store import Store, quoted
 from agents.analytics.windows import Span, Window
 from infra.operations.log_access import SINK_GROUP
+from infra.operations.replay_rollups import Rollup, read_rollups
 from schemas.errors import PlayheadError
 from schemas.secrets import SecretBytes
 from streams.administering import administering, committed_offsets
 from streams.broker import Broker
 
 _PERIOD: Final = re.compile(r"\d{4}-\d{2}(-\d{2})?")
+CLOSED_BY: Final = "min_free_disk_bytes_to_perform_insert"
+CLOSED_BYTES: Final = 1 << 62
+"""More than any disk has free."""
+_CLOSED: Final = f"""
+SELECT name FROM system.tables
+WHERE database = {{database:String}} AND position(engine_full, '{CLOSED_BY} = {CLOSED_BYTES}') > 0
+"""  # noqa: S608 - nothing from outside
+_INSERTS: Final = """
+SELECT count() FROM system.processes
+WHERE query_kind = 'Insert' AND position(query, {table}) > 0
+"""
 
 
 class ReplaceRefusedError(PlayheadError):
@@ -55,6 +69,8 @@ class Replaced(msgspec.Struct, frozen=True, kw_only=True):
     is_swapped: bool
     brought_back: int = 0
     """Stored by the sink while the twin was built."""
+    closed_ms: int = 0
+    """How long the table took no inserts."""
 
 
 def partition_id(period: str) -> str:
@@ -74,8 +90,13 @@ def table_shared_by(topic_name: str) -> Table:
     )
 
 
+def closed_tables(client: Client, database: str) -> list[str]:
+    """Those that take no inserts while a period of them is swapped. Raises ClickHouseError."""
+    return [str(name) for (name,) in client.query(_CLOSED, {"database": database}).result_rows]
+
+
 class Twin:
-    """The table beside: the same name in a database of its own."""
+    """The table beside: the same name in a database of its own, dropped with all that is in it."""
 
     def __init__(
         self, client: Client, database: str, table: Table, period: str, *, name: str
@@ -83,16 +104,16 @@ class Twin:
         """`name`: the replay's own, so that two do not meet."""
         self._client = client
         self.database = f"{database}_replay_{name}"
-        """Holds nothing else."""
         self._live = f"`{database}`.{table.name}"
         self._database = database
         self._table = table
         self._partition_id = partition_id(period)
+        self.closed_ms = 0
+        """How long the live table took no inserts."""
 
     async def is_there(self) -> bool:
         """Whether an earlier process has built it."""
-        found = await asyncio.to_thread(self._client.command, f"EXISTS DATABASE `{self.database}`")
-        return bool(found)
+        return bool((await self._ask(f"EXISTS DATABASE `{self.database}`"))[0][0])
 
     async def build(self, spans: Iterable[Span], topic_name: str) -> int:
         """Make it anew, with every row of the period that the spans do not hold; their number."""
@@ -100,6 +121,7 @@ class Twin:
         await self._run(f"CREATE DATABASE `{self.database}`")
         for name in (self._table.name, "set_aside_raw"):
             await self._run(f"CREATE TABLE `{self.database}`.{name} AS `{self._database}`.{name}")
+            await self._run(f"ALTER TABLE `{self.database}`.{name} RESET SETTING {CLOSED_BY}")
         covered = " OR ".join(
             f"(kafka_partition = {s.partition} AND kafka_offset >= {s.start}"
             f" AND kafka_offset < {s.end})"
@@ -120,12 +142,55 @@ class Twin:
         """The same of this one."""
         return await self._count(self._twin)
 
+    @asynccontextmanager
+    async def closed(self) -> AsyncIterator[None]:
+        """The live table takes no inserts: they are refused as by a full disk, and tried again.
+
+        Killed meanwhile it stays closed until the same replay is done again; `playhead doctor`
+        tells.
+        """
+        await self._run(f"ALTER TABLE {self._live} MODIFY SETTING {CLOSED_BY} = {CLOSED_BYTES}")
+        since_s = time.monotonic()
+        try:
+            while (await self._ask(_INSERTS.format(table=quoted(self._table.name))))[0][0]:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.02)
+            yield
+        finally:
+            await self._run(f"ALTER TABLE {self._live} RESET SETTING {CLOSED_BY}")
+            self.closed_ms = round((time.monotonic() - since_s) * 1000)
+
     async def swap(self) -> None:
-        """The live table's period is this one's from now on."""
+        """The live table's period is this one's from now on, and its roll-ups count it so.
+
+        Only while it is closed. Killed at any point it may be done again.
+        """
+        old = f"`{self.database}`.replaced"
+        await self._run(f"CREATE TABLE IF NOT EXISTS {old} AS {self._live}")
+        # Hard links, no copy. The second time it adds what the first has swapped in: too much is
+        # counted anew then, nothing too little.
+        await self._run(
+            f"ALTER TABLE {old} ATTACH PARTITION ID '{self._partition_id}' FROM {self._live}"
+        )
         await self._run(
             f"ALTER TABLE {self._live} REPLACE PARTITION ID '{self._partition_id}'"
             f" FROM {self._twin}"
         )
+        rollups = await asyncio.to_thread(
+            read_rollups, self._client, self._database, self._table.name
+        )
+        for rollup in rollups:
+            await self._renew(rollup, changed=(old, self._twin))
+
+    async def _renew(self, rollup: Rollup, changed: tuple[str, ...]) -> None:
+        for statement in rollup.statements(self.database, source=self._live, changed=changed):
+            await self._run(statement)
+        for partition_id, is_filled in await self._ask(rollup.partitions(self.database)):
+            how = (
+                f"REPLACE PARTITION ID '{partition_id}' FROM `{self.database}`.{rollup.table}"
+                if is_filled
+                else f"DROP PARTITION ID '{partition_id}'"
+            )
+            await self._run(f"ALTER TABLE {rollup.live} {how}")
 
     async def drop(self) -> None:
         """Leave nothing."""
@@ -137,11 +202,13 @@ class Twin:
 
     async def _count(self, table: str) -> int:
         query = f"SELECT count() FROM {table} FINAL WHERE _partition_id = '{self._partition_id}'"  # noqa: S608 - names of ours
+        return int((await self._ask(query))[0][0])
+
+    async def _ask(self, query: str) -> Sequence[Sequence[Any]]:
         try:
-            found = await asyncio.to_thread(self._client.query, query)
+            return (await asyncio.to_thread(self._client.query, query)).result_rows
         except ClickHouseError as error:
             raise _said(error) from error
-        return int(found.result_rows[0][0])
 
     async def _run(self, statement: str) -> None:
         try:

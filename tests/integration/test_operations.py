@@ -14,7 +14,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from infra.clickhouse.client import open_client, parse_url
+from infra.faults.questions import WRONG_AGGREGATES
 from infra.operations.replay_jobs import ReplayCommand, ReplayJobs
+from infra.operations.replay_replace import closed_tables
 from infra.stack import environment_of
 from schemas import codec
 from schemas.errors import InvalidMessageError
@@ -147,6 +149,9 @@ async def test_a_period_is_built_anew_and_swapped_while_events_come(
     operator: Operator, stored: int
 ) -> None:
     """Wrong rows are replaced by what the log says; nothing that came meanwhile is lost."""
+    ours = f"SELECT * FROM events_raw WHERE source = '{OURS}' AND sequence = 8"  # noqa: S608 - ours
+    invented = f"SELECT * REPLACE ('operations-invented' AS source) FROM ({ours})"  # noqa: S608 - ours
+    await execute(operator, f"INSERT INTO events_raw {invented}")
     wrong = f"source = '{OURS}' AND sequence = 7"
     await execute(operator, f"ALTER TABLE events_raw UPDATE player = 'wrong' WHERE {wrong}")
 
@@ -157,11 +162,12 @@ async def test_a_period_is_built_anew_and_swapped_while_events_come(
     day = AT.strftime("%Y-%m-%d")
     words = ("replay", TOPIC, "--replace", day, "--rate", "0", "--json")
     dry = (await operator.done(*words, "--dry-run")).json
-    assert (dry["before"], dry["after"], dry["is_swapped"]) == (dry["after"], dry["after"], False)
+    assert (dry["before"], dry["is_swapped"]) == (dry["after"] + SESSIONS, False)
     assert await count(operator, "player = 'wrong'") == SESSIONS
+    assert "--allow-fewer" in (await operator.run(*words)).err
     late = new_sessions(30)
     coming = asyncio.create_task(_trickle(operator, late))
-    done = (await operator.done(*words)).json
+    done = (await operator.done(*words, "--allow-fewer")).json
     await coming
     assert done["is_swapped"]
     assert await count(operator, "player = 'wrong'") == 0
@@ -171,10 +177,51 @@ async def test_a_period_is_built_anew_and_swapped_while_events_come(
 
     await eventually(is_all_there)
     assert await count(operator) == stored
+    await _assert_rollups(operator)
     databases = await operator.rows(
         "SELECT count() FROM system.databases WHERE name LIKE '%replay%'"
     )
     assert databases == [(0,)]
+
+
+async def _assert_rollups(operator: Operator) -> None:
+    for name, query in WRONG_AGGREGATES.items():
+        assert await operator.rows(query) == [], name
+
+
+@pytest.mark.timeout(300)
+async def test_a_swap_that_was_killed_is_told_and_done_by_the_same_command(
+    operator: Operator, stored: int
+) -> None:
+    """Storing waits meanwhile: a table is closed only for that."""
+    words = ("replay", TOPIC, "--replace", AT.strftime("%Y-%m-%d"), "--rate", "0", "--json")
+    address = parse_url(operator.deployment.clickhouse_url())
+    client = open_client(address)
+    while not await asyncio.to_thread(closed_tables, client, address.database):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "infra.cli", *words),
+            env=environment_of(operator.deployment.settings),
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        while process.returncode is None:
+            if await asyncio.to_thread(closed_tables, client, address.database):
+                process.kill()
+                await process.wait()
+    findings = (await operator.run("doctor", "--json")).json
+    assert "tables" in {each["check"] for each in findings if not each["is_ok"]}
+    late = new_sessions(5)
+    await publish(operator, late, 1, "operations-waiting")
+    done = (await operator.done(*words)).json
+    assert done["is_swapped"]
+    assert done["closed_ms"] > 0
+
+    async def is_all_there() -> bool:
+        return await count(operator, "source = 'operations-waiting'") == len(late)
+
+    await eventually(is_all_there)
+    assert await count(operator) == stored
+    await _assert_rollups(operator)
+    assert await asyncio.to_thread(closed_tables, client, address.database) == []
 
 
 async def _trickle(operator: Operator, sessions: list[str]) -> None:
