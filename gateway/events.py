@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -21,8 +20,6 @@ from gateway.wire import WireEvent
 from schemas.events import Stamp
 from schemas.sessions import SessionClaims
 from streams.topics import PLAYBACK_EVENTS
-
-REFUSED_TOLD_MAX: Final = 500
 
 Vouch = Callable[[WireEvent], Stamp]
 """The stamp of an item; ProblemError where nobody vouches for it."""

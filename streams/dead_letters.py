@@ -13,8 +13,6 @@ from streams.topics import Topic
 DETAIL_BYTES_MAX = 512
 _REASON = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
-SOURCE_HEADERS = ("source-topic", "source-partition", "source-offset", "source-timestamp-ms")
-
 
 def dead_letter_headers(
     topic: Topic,

@@ -13,7 +13,6 @@ from infra.simulate.tally import Tally
 
 TIMEOUT_S: Final = 20
 CONNECTIONS_MAX: Final = 2_000
-ANSWER_BYTES_MAX: Final = 16 << 20
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

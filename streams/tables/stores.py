@@ -5,7 +5,6 @@ A store is never ahead of the changelog. It may lie behind it, and is then broug
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -131,8 +130,3 @@ def rocks_stores(folder: Path) -> OpenStore:
         return RocksStore(folder / str(partition))
 
     return open_store
-
-
-def remove_stores(folder: Path) -> None:
-    """Let recovery begin anew."""
-    shutil.rmtree(folder, ignore_errors=True)
