@@ -144,7 +144,7 @@ async def test_a_slow_replay_keeps_its_rate(operator: Operator, stored: int) -> 
     assert done["read"] >= stored
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_a_period_is_built_anew_and_swapped_while_events_come(
     operator: Operator, stored: int
 ) -> None:
@@ -189,7 +189,7 @@ async def _assert_rollups(operator: Operator) -> None:
         assert await operator.rows(query) == [], name
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_a_swap_that_was_killed_is_told_and_done_by_the_same_command(
     operator: Operator, stored: int
 ) -> None:
@@ -238,7 +238,7 @@ async def test_a_swap_that_would_lose_rows_is_refused(operator: Operator) -> Non
     assert (await operator.run("replay", TOPIC, "--replace", "yesterday")).code == 1
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_a_shadow_decides_as_it_was_decided_and_issues_nothing(operator: Operator) -> None:
     run = ("simulate", "--viewers", "3", "--rate", "3", "--minutes", "0.1", "--json")
     report = (await operator.done(*run)).json
@@ -273,7 +273,7 @@ async def _ends(operator: Operator) -> dict[str, int]:
         await consumer.stop()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_driving_back_stops_where_letters_come_back(operator: Operator) -> None:
     """Records that the fold cannot take: a few are tried, the rest stays where it is."""
     reason = f"test-{secrets.token_hex(4)}"
