@@ -199,15 +199,18 @@ class _Course:
         questions = await asyncio.to_thread(Questions, self._sandbox)
         try:
             lags = await until_quiet(questions, QUIET_TIMEOUT_S)
+            self._say("comparing every session with what its clients know")
             poison = self.strikes.poison_count
             result = await reconcile(
                 questions, self.ledger, self._home / "ledger-by-session", poison_count=poison
             )
+            self._say("replaying everything: it must add nothing")
             result.findings.replay_added = await self._replay()
             lags |= await until_quiet(questions, QUIET_TIMEOUT_S)
             await compare_totals(questions, result, poison)
             delivered = self.askers.licenses if self.askers is not None else {}
             await compare_licenses(questions, result, delivered)
+            self._say("looking for keys, tokens and passwords in every file and table")
             await self._look_for_secrets(result)
         finally:
             questions.close()
