@@ -62,6 +62,11 @@ class Chunk:
         return self.batches[0].oldest_at_ms
 
     @property
+    def newest_at_ms(self) -> int:
+        """When the broker took its last record."""
+        return self.batches[-1].newest_at_ms
+
+    @property
     def count(self) -> int:
         """How many records there are at most: compaction may have taken some."""
         return sum(batch.count for batch in self.batches)

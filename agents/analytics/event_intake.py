@@ -26,23 +26,18 @@ class EventIntake:
         reader: EventTableReader,
         seen: Callable[[], SeenIdentities],
         knowledge: Knowledge,
-        *,
-        is_replay: bool,
     ) -> None:
         self._reader = reader
         self._seen = seen
         self._knowledge = knowledge
-        self._is_replay = is_replay
 
     async def prepare(self, chunk: Chunk, ask_stored: AskStored) -> Prepared:
         """Rows; re-sends and conflicts are set aside."""
         seen = self._seen()
-        if not self._is_replay:  # where the log goes on behind, ClickHouse is always asked
-            seen.begin(chunk.oldest_at_ms)
         table = self._reader.read(chunk)
         prepared = Prepared(unreadable=list(table.unreadable))
         if table.events is not None:
-            await self._learn(seen, table.events.identities.session_names)
+            await self._learn(seen, table.events.identities.session_names, chunk.newest_at_ms)
         stored = await ask_stored()
         if table.events is None:
             return prepared
@@ -58,13 +53,13 @@ class EventIntake:
         prepared.set_aside = await self._set_aside(table, is_kept.tolist())
         return prepared
 
-    async def _learn(self, seen: SeenIdentities, sessions: Collection[str]) -> None:
-        asked = {session for session in sessions if seen.must_ask(session)}
+    async def _learn(self, seen: SeenIdentities, sessions: Collection[str], at_ms: int) -> None:
+        asked = {session for session in sessions if seen.must_ask(session, at_ms)}
         if not asked:
             return
         found = await self._knowledge.stored_sequences(asked)
         for session in asked:
-            if seen.must_ask(session):  # the other topic's chunk may have asked meanwhile
+            if seen.must_ask(session, at_ms):  # the other topic's chunk may have asked meanwhile
                 seen.learn(session, found[session])
 
     async def _set_aside(self, table: EventTable, is_kept: list[bool]) -> Lines:

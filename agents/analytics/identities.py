@@ -23,7 +23,7 @@ Flags = npt.NDArray[np.bool_]
 SESSIONS_MAX: Final = 50_000
 INTERVALS_MAX: Final = 1_000_000
 CLOCK_SKEW_MS_MAX: Final = 60_000
-"""Between the clocks of gateway and broker."""
+"""Between the clocks of whoever opens sessions, the broker and the sink."""
 
 
 class Intervals:
@@ -90,31 +90,39 @@ class Identities:
 class SeenIdentities:
     """What was seen of one partition's sessions, bounded: all of a session or nothing.
 
-    A session is known if it was asked of ClickHouse (`learn`), or if it began after the first
-    record that this memory saw. UUIDv7 tells when a session began.
+    A session is known if it was asked of ClickHouse (`learn`), or if it began after this memory
+    did. UUIDv7 tells when a session began.
     """
 
     def __init__(
-        self, *, sessions_max: int = SESSIONS_MAX, intervals_max: int = INTERVALS_MAX
+        self,
+        *,
+        since_ms: int | None = None,
+        sessions_max: int = SESSIONS_MAX,
+        intervals_max: int = INTERVALS_MAX,
     ) -> None:
+        """`since_ms`: when it began, everything that is stored later comes through it; None:
+        somebody else stores as well.
+
+        Not the time of its first record: the topics that share it need not stand at one time.
+        """
         self._sessions: OrderedDict[str, dict[str, Intervals]] = OrderedDict()
         self._sessions_max = sessions_max
         self._intervals_max = intervals_max
         self._interval_count = 0
-        self._horizon_ms: int | None = None
+        self._horizon_ms = None if since_ms is None else since_ms + CLOCK_SKEW_MS_MAX
 
-    def begin(self, first_timestamp_ms: int) -> None:
-        """The first record is of this time, by the broker: sessions that began later are new."""
-        if self._horizon_ms is None:
-            self._horizon_ms = first_timestamp_ms + CLOCK_SKEW_MS_MAX
+    def must_ask(self, session_id: str, at_ms: int) -> bool:
+        """Whether only ClickHouse knows what was stored of the session.
 
-    def must_ask(self, session_id: str) -> bool:
-        """Whether only ClickHouse knows what was stored of the session."""
+        `at_ms`: when the broker took a record of it. What claims to have begun after that may have
+        begun at any time.
+        """
         if session_id in self._sessions:
             return False
         if self._horizon_ms is None:
             return True
-        return _began_at_ms(session_id) <= self._horizon_ms
+        return not self._horizon_ms < _began_at_ms(session_id) <= at_ms + CLOCK_SKEW_MS_MAX
 
     def learn(self, session_id: str, stored: dict[str, list[tuple[int, int]]]) -> None:
         """Take over what ClickHouse holds of the session, by source."""

@@ -12,6 +12,7 @@ from agents.analytics.identities import SeenIdentities
 from agents.analytics.intake import DecisionIntake, Intake, Knowledge, PlainIntake
 from agents.analytics.summary_rows import SummaryReader
 from schemas.secrets import SecretBytes
+from streams.clock import Clock
 from streams.topics import (
     BY_NAME,
     PLAYBACK_BANDWIDTH,
@@ -55,10 +56,11 @@ class Intakes:
     """Makes the intake of a partition. Playback topics share what was seen of a session."""
 
     def __init__(
-        self, knowledge: Knowledge, *, state_key: SecretBytes | None, is_replay: bool = False
+        self, knowledge: Knowledge, *, state_key: SecretBytes | None, clock: Clock | None = None
     ) -> None:
+        """`clock`: of the one who stores all there is from now on; None: others store as well."""
         self._knowledge = knowledge
-        self._is_replay = is_replay
+        self._clock = clock
         self._state_key = state_key
         self._events = EventTableReader()
         self._seen: dict[int, SeenIdentities] = {}
@@ -72,7 +74,7 @@ class Intakes:
         topic = BY_NAME[topic_name]
         if topic in PLAYBACK:
             seen = self._seen_of(partition)
-            return EventIntake(self._events, seen, self._knowledge, is_replay=self._is_replay)
+            return EventIntake(self._events, seen, self._knowledge)
         if topic is SESSION_SUMMARIES:
             return PlainIntake(table_of(topic_name), SummaryReader().read)
         decisions = DecisionReader(topic, state_key=self._state_key)
@@ -84,4 +86,11 @@ class Intakes:
             self._seen.pop(partition, None)
 
     def _seen_of(self, partition: int) -> Callable[[], SeenIdentities]:
-        return lambda: self._seen.setdefault(partition, SeenIdentities())
+        def seen() -> SeenIdentities:
+            known = self._seen.get(partition)
+            if known is None:
+                since_ms = None if self._clock is None else self._clock()
+                known = self._seen[partition] = SeenIdentities(since_ms=since_ms)
+            return known
+
+        return seen

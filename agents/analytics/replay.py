@@ -154,7 +154,7 @@ class _Replay:
         self._topic_name = topic_name
         self._writer = ChunkWriter(store)
         knowledge = PatientKnowledge(store, lambda: None)
-        self._intakes = Intakes(knowledge, state_key=state_key, is_replay=True)
+        self._intakes = Intakes(knowledge, state_key=state_key)
         self._dry_run = dry_run
         self._keep = keep
 

@@ -94,7 +94,8 @@ class Sink(mode.Service):
         of_table = {table: Allowance(ports.clock) for table in tables.values()}
         self._allowances = {name: of_table[table] for name, table in tables.items()}
         self._writer = ChunkWriter(store)
-        self._intakes = Intakes(PatientKnowledge(store, lambda: None), state_key=ports.state_key)
+        knowledge = PatientKnowledge(store, lambda: None)
+        self._intakes = Intakes(knowledge, state_key=ports.state_key, clock=ports.clock)
         self._dead_letter_limits = {name: DeadLetterLimit(ports.clock) for name in self._topics}
         self._turns = asyncio.Semaphore(self._limits.storing_max)
         self._lanes: dict[TopicPartition, Lane] = {}

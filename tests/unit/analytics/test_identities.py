@@ -16,6 +16,7 @@ from agents.analytics.native import words_of
 from schemas.ids import uuid7
 
 NOW_MS = 1_790_000_000_000
+LATER_MS = NOW_MS + 3_600_000
 
 
 def a_session(number: int, at_ms: int = NOW_MS) -> str:
@@ -101,19 +102,19 @@ def test_intervals_are_built_of_pairs_in_any_order(pairs: list[tuple[int, int]])
 
 
 def test_only_a_session_that_began_after_the_memory_is_known_without_asking() -> None:
-    seen = SeenIdentities()
-    assert seen.must_ask(a_session(1))
-    seen.begin(NOW_MS)
-    assert seen.must_ask(a_session(1, NOW_MS + CLOCK_SKEW_MS_MAX))
-    assert not seen.must_ask(a_session(1, NOW_MS + CLOCK_SKEW_MS_MAX + 1))
-    assert seen.must_ask("0193f8e2-0000-4000-8000-000000000000"), "its id does not tell"
+    assert SeenIdentities().must_ask(a_session(1), LATER_MS), "others store as well"
+    seen, since_ms = SeenIdentities(since_ms=NOW_MS), NOW_MS + CLOCK_SKEW_MS_MAX
+    assert seen.must_ask(a_session(1, since_ms), LATER_MS)
+    assert not seen.must_ask(a_session(1, since_ms + 1), LATER_MS)
+    assert seen.must_ask(a_session(1, since_ms + 1), NOW_MS), "it claims to begin in the future"
+    assert seen.must_ask("0193f8e2-0000-4000-8000-000000000000", LATER_MS), "its id does not tell"
 
 
 def test_what_was_learned_is_seen() -> None:
     seen = SeenIdentities()
     session = a_session(1)
     seen.learn(session, {"a": [(0, 9)], "b": []})
-    assert not seen.must_ask(session)
+    assert not seen.must_ask(session, LATER_MS)
     assert not is_new(seen, session, "a", 9)
     assert is_new(seen, session, "a", 10)
     assert not is_new(seen, session, "a", 10)
@@ -121,22 +122,20 @@ def test_what_was_learned_is_seen() -> None:
 
 
 def test_forgotten_sessions_must_be_asked_for_again() -> None:
-    seen = SeenIdentities(sessions_max=2)
-    seen.begin(0)
+    seen = SeenIdentities(since_ms=0, sessions_max=2)
     sessions = [a_session(number, NOW_MS + number) for number in range(3)]
     for session in sessions:
         is_new(seen, session, "a", 1)
     is_new(seen, sessions[0], "a", 2)
     seen.shrink()
     assert len(seen) == 2
-    assert seen.must_ask(sessions[1])
-    assert not seen.must_ask(sessions[0])
-    assert not seen.must_ask(a_session(9, NOW_MS + 9))
+    assert seen.must_ask(sessions[1], LATER_MS)
+    assert not seen.must_ask(sessions[0], LATER_MS)
+    assert not seen.must_ask(a_session(9, NOW_MS + 9), LATER_MS)
 
 
 def test_the_number_of_intervals_is_bounded_too() -> None:
-    seen = SeenIdentities(intervals_max=10)
-    seen.begin(0)
+    seen = SeenIdentities(since_ms=0, intervals_max=10)
     for number in range(0, 40, 2):
         is_new(seen, a_session(1), "a", number)
     seen.shrink()
