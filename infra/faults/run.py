@@ -43,6 +43,7 @@ from streams.clock import system_clock
 from streams.topics import LICENSE_DECISIONS, PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS
 
 QUIET_TIMEOUT_S: Final = 300.0
+"""Without any group coming on; a backlog may take longer than that, and is waited for."""
 STOP_TIMEOUT_S: Final = 300.0
 READY_TIMEOUT_S: Final = 300.0
 REPLAY_TIMEOUT_S: Final = 900.0
@@ -199,6 +200,8 @@ class _Course:
         questions = await asyncio.to_thread(Questions, self._sandbox)
         try:
             lags = await until_quiet(questions, QUIET_TIMEOUT_S)
+            if lags:
+                self._say(f"not silent, and nothing comes on: {lags}")
             self._say("comparing every session with what its clients know")
             poison = self.strikes.poison_count
             result = await reconcile(
