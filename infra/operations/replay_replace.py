@@ -34,13 +34,13 @@ _PERIOD: Final = re.compile(r"\d{4}-\d{2}(-\d{2})?")
 CLOSED_BY: Final = "min_free_disk_bytes_to_perform_insert"
 CLOSED_BYTES: Final = 1 << 62
 """More than any disk has free."""
-_CLOSED: Final = f"""
+_CLOSED: Final = """
 SELECT name FROM system.tables
-WHERE database = {{database:String}} AND position(engine_full, '{CLOSED_BY} = {CLOSED_BYTES}') > 0
-"""  # noqa: S608 - nothing from outside
+WHERE database = {database:String} AND position(engine_full, {setting:String}) > 0
+"""
 _INSERTS: Final = """
 SELECT count() FROM system.processes
-WHERE query_kind = 'Insert' AND position(query, {table}) > 0
+WHERE query_kind = 'Insert' AND position(query, {table:String}) > 0
 """
 
 
@@ -92,7 +92,8 @@ def table_shared_by(topic_name: str) -> Table:
 
 def closed_tables(client: Client, database: str) -> list[str]:
     """Those that take no inserts while a period of them is swapped. Raises ClickHouseError."""
-    return [str(name) for (name,) in client.query(_CLOSED, {"database": database}).result_rows]
+    asked = {"database": database, "setting": f"{CLOSED_BY} = {CLOSED_BYTES}"}
+    return [str(name) for (name,) in client.query(_CLOSED, asked).result_rows]
 
 
 class Twin:
@@ -152,7 +153,7 @@ class Twin:
         await self._run(f"ALTER TABLE {self._live} MODIFY SETTING {CLOSED_BY} = {CLOSED_BYTES}")
         since_s = time.monotonic()
         try:
-            while (await self._ask(_INSERTS.format(table=quoted(self._table.name))))[0][0]:  # noqa: ASYNC110 - nothing tells
+            while (await self._ask(_INSERTS, table=self._table.name))[0][0]:  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.02)
             yield
         finally:
@@ -204,9 +205,9 @@ class Twin:
         query = f"SELECT count() FROM {table} FINAL WHERE _partition_id = '{self._partition_id}'"  # noqa: S608 - names of ours
         return int((await self._ask(query))[0][0])
 
-    async def _ask(self, query: str) -> Sequence[Sequence[Any]]:
+    async def _ask(self, query: str, **parameters: str) -> Sequence[Sequence[Any]]:
         try:
-            return (await asyncio.to_thread(self._client.query, query)).result_rows
+            return (await asyncio.to_thread(self._client.query, query, parameters)).result_rows
         except ClickHouseError as error:
             raise _said(error) from error
 

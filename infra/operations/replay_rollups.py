@@ -12,14 +12,13 @@ from typing import Final
 import msgspec
 from clickhouse_connect.driver.client import Client
 
-from agents.analytics.store import quoted
-
 _VIEWS: Final = """
 SELECT name, as_select, extract(create_table_query, 'TO `?[\\\\w-]+`?\\\\.`?(\\\\w+)`?')
-FROM system.tables WHERE database = {database} AND engine = 'MaterializedView' ORDER BY name
+FROM system.tables WHERE database = {database:String} AND engine = 'MaterializedView' ORDER BY name
 """
 _COLUMNS: Final = """
-SELECT name FROM system.columns WHERE database = {database} AND table = {view} ORDER BY position
+SELECT name FROM system.columns
+WHERE database = {database:String} AND table = {view:String} ORDER BY position
 """
 
 
@@ -84,11 +83,11 @@ def read_rollups(client: Client, database: str, table: str) -> list[Rollup]:
     """The materialized views that count a table. Raises ClickHouseError."""
     found = []
     counted = re.compile(rf"(?<=\bFROM )`?{re.escape(database)}`?\.`?{re.escape(table)}`?(?!\w)")
-    for name, select, target in client.query(_VIEWS.format(database=quoted(database))).result_rows:
+    for name, select, target in client.query(_VIEWS, {"database": database}).result_rows:
         parts = counted.split(select)
         if len(parts) != 2:
             continue  # it counts another table
-        columns = client.query(_COLUMNS.format(database=quoted(database), view=quoted(name)))
+        columns = client.query(_COLUMNS, {"database": database, "view": name})
         found.append(
             Rollup(
                 database=database,
