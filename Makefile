@@ -17,7 +17,7 @@ TEST_LOCKS ?= $(RUN_LOCKS) test
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test lint unit bench bench-events faults faults-long test-faults test-long status doctor simulate lock clean
+.PHONY: help setup setup-test run test lint unit bench bench-events faults faults-long secrets-scan bench-licenses test-faults test-long status doctor simulate lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ faults-long: setup ## The same with 3,000,000 events and 540 faults: two hours a
 
 test-long: setup-test ## Test at full size what make test tests at a smaller one
 	@$(PYTEST) -m long $(ARGS)
+
+bench-licenses: setup ## Measure licenses at 100, 300 and 1,000 a second, and ten times too many
+	@$(BIN)/playhead bench licenses $(ARGS)
+
+secrets-scan: setup ## Prove it: no key, token or password in topics, tables, logs, metrics, dumps
+	@$(BIN)/playhead secrets-scan $(ARGS)
 
 test-faults: setup-test ## Test that proof: broken builds must be caught (minutes, so not in make test)
 	@$(BIN)/python -m pytest -m harness tests/faults $(ARGS)

@@ -28,7 +28,7 @@ from streams.metrics import WorkerMetrics
 from streams.producer import Publisher
 from streams.reader import RecordReader
 from streams.records import FetchedRecord, Record
-from streams.topics import Topic
+from streams.topic import Topic
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -50,6 +50,11 @@ def _watch(gateway: Gateway) -> None:
     metrics.watch(
         "playhead_open_requests", "Open requests.", lambda: sum(gateway.slots.open.values())
     )
+    metrics.watch(
+        "playhead_licenses_open_max",
+        "Questions to the license agent that may be open at once, as its answers show.",
+        lambda: float(gateway.license_pace.open_max),
+    )
     metrics.watch("playhead_ready", "1: ready.", lambda: float(gateway.readiness.is_ready))
 
 
@@ -57,6 +62,7 @@ async def _keep_running(app: web.Application) -> AsyncIterator[None]:
     """What goes on beside requests, from the start to the stop."""
     gateway = app[GATEWAY]
     await gateway.readiness.probe()
+    await gateway.upstreams.start()
     tasks = (
         asyncio.create_task(gateway.readiness.run(gateway.metrics), name="readiness"),
         asyncio.create_task(gateway.ledger.run(), name="ledger"),
@@ -68,6 +74,7 @@ async def _keep_running(app: web.Application) -> AsyncIterator[None]:
             await task
     await gateway.beside.finish()
     await gateway.ledger.stop()
+    await gateway.upstreams.stop()
     gateway.regions.close()
 
 

@@ -12,7 +12,8 @@ from gateway.leases import Leases
 from gateway.oidc import OutsideIdentities
 from gateway.ports import GatewayPorts
 from gateway.problems import ProblemError, unauthorized
-from schemas.accounts import AccountView, EnsureAccount
+from schemas.accounts import AccountView, EnsureAccount, PinProof
+from schemas.revocations import RevokedKind, revocation_key
 from schemas.sessions import SessionClaims
 from schemas.tokens import AdminClaims, AdminRole
 from streams.tokens import TokenError
@@ -20,6 +21,7 @@ from streams.topics import ACCOUNT_REQUESTS
 
 ACCOUNTS_MAX: Final = 100_000
 TOKEN_CHARS_MAX: Final = 8_192
+PROFILE_TOKEN_HEADER: Final = "Profile-Token"  # noqa: S105 - a header's name
 
 
 class Viewer(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +31,8 @@ class Viewer(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     """The newest version of the account that this gateway knows its viewer has seen."""
     family: str = ""
+    token_version: int | None = None
+    """Of the access token itself; None where an outside issuer made it."""
 
 
 class Auth:
@@ -52,8 +56,24 @@ class Auth:
             if error.reason == "expired":
                 raise unauthorized() from error
             return await self._outside_viewer(token)
+        self._require_good("token", claims.jti)
+        self._require_good("account", claims.sub)
         version = max(claims.ver, self._versions.get(claims.sub, 0))
-        return Viewer(account_id=claims.sub, version=version, family=claims.fam)
+        return Viewer(
+            account_id=claims.sub, version=version, family=claims.fam, token_version=claims.ver
+        )
+
+    def proof(self, request: web.Request, viewer: Viewer) -> PinProof | None:
+        """That the PIN of one of the viewer's profiles was said; one that no longer counts is as
+        none: what it would have opened stays shut."""
+        token = request.headers.get(PROFILE_TOKEN_HEADER, "")
+        try:
+            claims = self._ports.profile_tokens.verify(token)
+        except TokenError:
+            return None
+        if claims.sub != viewer.account_id:
+            return None
+        return PinProof(profile_id=claims.profile_id, pin_set_at_ms=claims.pin_set_at_ms)
 
     def admin(self, request: web.Request, *roles: AdminRole) -> AdminClaims:
         """The holder of an administration token of one of the roles; ProblemError 401 or 403."""
@@ -63,6 +83,7 @@ class Auth:
             raise unauthorized() from error
         if claims.role not in roles:
             raise ProblemError(403, "role", "the token's role does not allow this")
+        self._require_good("token", claims.jti)
         return claims
 
     def session(self, token: str) -> SessionClaims:
@@ -73,6 +94,7 @@ class Auth:
             raise unauthorized() from error
         if self.is_refused(claims.sid):
             raise ProblemError(403, "session-ended", "the session has ended")
+        self._require_session_good(claims)
         self._leases.note(claims.account_id, claims.sid)
         return claims
 
@@ -87,6 +109,22 @@ class Auth:
         if claims.exp * 1000 > self._ports.clock() and not self.is_refused(claims.sid):
             self._leases.note(claims.account_id, claims.sid)
         return claims
+
+    def _require_good(self, kind: RevokedKind, subject: str) -> None:
+        """Raises ProblemError: 401 for a token, else 403, where an operator took it back."""
+        if self._ports.views.revocations.get(revocation_key(kind, subject)) is not None:
+            if kind == "token":
+                raise unauthorized()
+            raise ProblemError(403, "revoked", "ask the operator of this service")
+
+    def _require_session_good(self, claims: SessionClaims) -> None:
+        if not self._ports.views.revocations.items():
+            return  # mostly nothing is revoked, and this is asked for every segment's license
+        self._require_good("token", claims.jti)
+        self._require_good("session", claims.sid)
+        self._require_good("account", claims.account_id)
+        self._require_good("device", claims.device_id)
+        self._require_good("model", claims.device_model)
 
     def is_refused(self, session_id: str) -> bool:
         """Whether the license agent wants the session refused."""
@@ -104,6 +142,7 @@ class Auth:
         account_id = await self._outside.account_of(token)
         if account_id is None:
             raise unauthorized()
+        self._require_good("account", account_id)
         if account_id not in self._versions:
             account = await self._ports.asker.ask(
                 ACCOUNT_REQUESTS,

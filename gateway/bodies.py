@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -11,17 +13,19 @@ from msgspec import Meta
 from gateway.problems import RefusedItem
 from schemas.accounts import (
     AccountView,
+    DeviceName,
     Maturity,
     Profile,
     ProfileName,
-    SubscriptionState,
 )
 from schemas.catalog import ContentId
 from schemas.recommendations import RecommendationRow
-from schemas.sessions import Device, RegisteredDevice
+from schemas.sessions import Device, Nonce, RegisteredDevice
+from schemas.subscriptions import BillingEventType, Subscription, SubscriptionState
 
 Email = Annotated[str, Meta(min_length=3, max_length=254)]
 Password = Annotated[str, Meta(min_length=1, max_length=1024)]
+Pin = Annotated[str, Meta(pattern=r"^[0-9]{4,8}$")]
 Plan = Annotated[str, Meta(max_length=64)]
 Language = Annotated[str, Meta(min_length=2, max_length=35)]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -110,16 +114,74 @@ class ProfileChange(Body, frozen=True, kw_only=True):
     maturity: Maturity | None = None
 
 
+class NewPin(Body, frozen=True, kw_only=True):
+    """`PUT /v1/profiles/{profile_id}/pin`: null takes the PIN away.
+
+    The account's password shows its owner; or the header `Profile-Token` who knows the PIN that the
+    profile has. Accounts of outside identities have no password: there the first PIN needs nothing.
+    """
+
+    pin: Pin | None
+    password: Annotated[str, Meta(max_length=1024)] = ""
+
+
+class PinEntry(Body, frozen=True, kw_only=True):
+    """`POST /v1/profiles/{profile_id}/unlock`."""
+
+    pin: Pin
+
+
+class ProfileUnlockedAnswer(Answer, frozen=True, kw_only=True):
+    """What the header `Profile-Token` carries."""
+
+    profile_token: str
+    expires_at: datetime
+
+
 class ProfilesAnswer(Answer, frozen=True, kw_only=True):
     """`GET /v1/profiles`."""
 
     profiles: tuple[Profile, ...]
 
 
+class DeviceChange(Body, frozen=True, kw_only=True):
+    """`PATCH /v1/devices/{device_id}`: null takes the name away."""
+
+    name: DeviceName | None
+
+
+class DeviceAnswer(Answer, frozen=True, kw_only=True):
+    """A device that took a session once."""
+
+    device_id: str
+    name: str
+    """As its viewer calls it; empty: it has none."""
+    model: str
+    os: str
+    first_seen_at_ms: int
+    last_seen_at_ms: int
+    session_ids: tuple[str, ...]
+    public_key: str
+
+    @classmethod
+    def of(cls, device: RegisteredDevice, names: Mapping[str, str]) -> DeviceAnswer:
+        """The license agent's device under the account agent's name."""
+        return cls(
+            device_id=device.device_id,
+            name=names.get(device.device_id, ""),
+            model=device.model,
+            os=device.os,
+            first_seen_at_ms=device.first_seen_at_ms,
+            last_seen_at_ms=device.last_seen_at_ms,
+            session_ids=device.session_ids,
+            public_key=device.public_key,
+        )
+
+
 class DevicesAnswer(Answer, frozen=True, kw_only=True):
     """`GET /v1/devices`."""
 
-    devices: tuple[RegisteredDevice, ...]
+    devices: tuple[DeviceAnswer, ...]
 
 
 class SubscriptionChange(Body, frozen=True, kw_only=True):
@@ -128,6 +190,41 @@ class SubscriptionChange(Body, frozen=True, kw_only=True):
     plan: Plan
     state: SubscriptionState
     until_ms: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+
+
+class BillingEventHead(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /v1/billing/events` (Standard Webhooks): what every event has, also one that is not
+    for us."""
+
+    type: Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+class SubscriptionTold(Body, frozen=True, kw_only=True):
+    """The whole subscription, as billing knows it after the event."""
+
+    account_id: UUID
+    plan: Plan
+    until: Annotated[datetime, Meta(tz=True)] | None = None
+    """End of the trial, of what is paid for, of the grace or of the pause; null: none is known."""
+
+
+class BillingEvent(Body, frozen=True, kw_only=True):
+    """An event about a subscription. Its id is the header `webhook-id`."""
+
+    type: BillingEventType
+    timestamp: Annotated[datetime, Meta(tz=True)]
+    """When it happened, by billing's clock: of two events the later one counts."""
+    data: SubscriptionTold
+
+
+class BillingAnswer(Answer, frozen=True, kw_only=True):
+    """What an event came to; 200 says that it need not be sent again."""
+
+    event_id: str
+    outcome: Literal["applied", "repeated", "outdated", "ignored"]
+    """`outdated`: a later event was told before; `ignored`: its type is none of ours."""
+    subscription: Subscription | None = None
+    """As it is told now."""
 
 
 class NewSession(Body, frozen=True, kw_only=True):
@@ -179,6 +276,34 @@ class LicenseRequest(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Annotated[str, Meta(max_length=64)], ...], Meta(min_length=1, max_length=64)
     ]
     type: Literal["temporary"] = "temporary"
+
+
+class DeviceLicenseRequest(Body, frozen=True, kw_only=True):
+    """`POST /s/{session_token}/license/device`: an own app asks for keys sealed to its device."""
+
+    kids: Annotated[
+        tuple[Annotated[str, Meta(max_length=64)], ...], Meta(min_length=1, max_length=64)
+    ]
+    """Base64url without padding, as in a ClearKey request."""
+    nonce: Nonce
+
+
+class DeviceLicenseAnswer(Answer, frozen=True, kw_only=True):
+    """The entitled subset of the asked keys, for the device and this question alone.
+
+    HPKE, RFC 9180, base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-128-GCM. `sealed` is the
+    encapsulated key (32 bytes) and the ciphertext of the keys, 16 bytes each, in the order of
+    `key_ids`. Its `info` is the ASCII text `playhead device-bound keys v1`, then session_id,
+    device_id, nonce and each of key_ids, each after its length in bytes (2 bytes, big-endian).
+    """
+
+    session_id: str
+    device_id: str
+    nonce: str
+    key_ids: tuple[str, ...]
+    """Hex."""
+    sealed: str
+    """Base64url without padding."""
 
 
 class LicensedKey(Answer, frozen=True, kw_only=True):

@@ -8,6 +8,9 @@ from pathlib import Path
 import msgspec
 
 from gateway.delivery.viewer import Cdn
+from gateway.drm.upstreams import AnyUpstream
+from gateway.forwarding import TrustedProxies
+from schemas.sessions import DRMSystem
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +35,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     ask_deadline_ms: int = 2_000
     credentials_deadline_ms: int = 5_000
     """Hashing a password takes its time."""
-    resume_deadline_ms: int = 300
+    network_tries_max: int = 60
+    """Wrong passwords, sign-ups and resets of one network (/24 or /48) at once."""
+    network_try_every_ms: int = 10_000
+    """After those one more each time."""
+    resume_wait_ms: int = 700
+    """Longer than the session takes to open; nobody likes to begin again what was half seen."""
+    device_names_deadline_ms: int = 500
+    upstream_deadline_ms: int = 3_000
+    """Of a license service, from the connection to its answer's last byte."""
+    upstream_answer_bytes_max: int = 256 << 10
+    upstream_connections_max: int = 64
     cmcd_wait_ms: int = 1_000
     unavailable_license_delay_ms: int = 1_000
     long_poll_ms_max: int = 30_000
@@ -42,11 +55,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OIDCIssuer(msgspec.Struct, frozen=True, kw_only=True):
-    """An outside identity provider. `jwks` is a path or an http(s) URL."""
+    """An outside identity provider.
+
+    `jwks` is a path or an http(s) URL; empty: asked of the issuer (OpenID Connect Discovery 1.0).
+    """
 
     issuer: str
     audience: str
-    jwks: str
+    jwks: str = ""
 
 
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +85,10 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     connect_sources: tuple[str, ...] = ()
     """Further origins that the page may talk to (its content security policy)."""
     region_database: Path | None = None
+    anonymizer_database: Path | None = None
     loopback_region: str = ""
+    trusted_proxies: TrustedProxies = TrustedProxies()
     oidc_issuers: tuple[OIDCIssuer, ...] = ()
+    drm_upstreams: Mapping[DRMSystem, AnyUpstream] = {}
     heartbeat_interval_ms: int = 10_000
     limits: Limits = Limits()

@@ -17,6 +17,7 @@ from gateway.door import Door, Seen
 from gateway.intake import POST_BYTES
 
 HEAD_BYTES_MAX: Final = 64 << 10
+HAMMERING_S: Final = 1.0
 UNAVAILABLE: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\n"
     b"Content-Length: 0\r\n\r\n"
@@ -79,6 +80,8 @@ class _Guard(asyncio.Protocol):
         """Of the request that aiohttp has; None: not known."""
         self._passed_bytes = 0
         """Of them, so many were handed on."""
+        self._calm_from_s = 0.0
+        """On the loop's clock; who asks for a license before that hammers."""
         self._is_open = False
         """A handler has the request."""
         self._is_answered = True
@@ -152,7 +155,7 @@ class _Guard(asyncio.Protocol):
         if seen is None or not data.startswith(seen.frame.head):
             seen = self._seen = door.see(data)
         answer = door.refusal(seen, data) if seen is not None else None
-        if seen is not None and answer is not None:
+        if seen is not None and answer is not None and not self._is_hammering(seen):
             assert self._transport is not None
             self._transport.write(answer)
             self._stop_timer()
@@ -166,6 +169,18 @@ class _Guard(asyncio.Protocol):
         self._arrive(len(data) + POST_BYTES)
         self._pass_on(data)
         return b""
+
+    def _is_hammering(self, seen: Seen) -> bool:
+        """Whether a license was refused here a moment ago: hls.js asks again without a pause, a
+        hundred times a second. The next refusal is aiohttp's to give, which takes its time.
+        """
+        if seen.path is None or seen.path.traffic != "license":
+            return False
+        now_s = asyncio.get_running_loop().time()
+        is_hammering = now_s < self._calm_from_s
+        if not is_hammering:
+            self._calm_from_s = now_s + HAMMERING_S
+        return is_hammering
 
     def _drop(self, data: bytes) -> bytes:
         dropped = min(len(data), self._refused_bytes)

@@ -11,7 +11,7 @@ ALLOWED_METHODS: Final = "GET, HEAD, POST, OPTIONS"
 ALLOWED_HEADERS: Final = (
     "content-type, content-encoding, authorization, range, "
     "cmcd-object, cmcd-request, cmcd-session, cmcd-status, cta-common-access-token, "
-    "x-epas-event, x-epas-version"
+    "x-epas-event, x-epas-version, soapaction"
 )
 EXPOSED_HEADERS: Final = "CMSD-Static, CMSD-Dynamic, Retry-After, Date, Content-Length"
 MAX_AGE_S: Final = 7_200

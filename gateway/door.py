@@ -1,4 +1,4 @@
-"""Answering POSTs of events that there is no room for, before they cost anything.
+"""Answering POSTs that there is no room for, of events and of licenses, before they cost anything.
 
 aiohttp takes 100 µs and more until a handler can refuse a request; ten times too many requests
 would leave no time for those that are to be served. The door looks at the first bytes of a request,
@@ -19,6 +19,7 @@ from gateway.admission import EVENT_TRAFFIC, URGENCIES, Room, TrafficClass, Urge
 from gateway.cors import EXPOSED_HEADERS
 from gateway.frames import Frame, frame_of
 from gateway.intake import POST_BYTES
+from gateway.pacing import TOO_MANY
 from gateway.problems import CONTENT_TYPE, Problem, unavailable
 from gateway.routing.route import Route
 from gateway.turns import Turns
@@ -48,6 +49,7 @@ class Door:
         *,
         body_bytes_max: int,
         is_log_away: Callable[[], bool],
+        lets_license_in: Callable[[], bool],
         on_silence: Callable[[], None],
     ) -> None:
         """`on_silence` is told where a POST was answered as if it were taken."""
@@ -55,6 +57,7 @@ class Door:
         self._turns = turns
         self._body_bytes_max = body_bytes_max
         self._is_log_away = is_log_away
+        self._lets_license_in = lets_license_in
         self._on_silence = on_silence
         self._paths = [Path(route) for route in routes if route.turned_away is not None]
         self._answers = Answers(time.monotonic)
@@ -73,6 +76,8 @@ class Door:
     def refusal(self, seen: Seen, data: bytes) -> bytes | None:
         """The whole answer to a request that there is no room for; None: let it in."""
         path, length_bytes = seen.path, seen.frame.length_bytes
+        if path is not None and path.traffic == "license":
+            return self._license_refusal()
         is_log_away = self._is_log_away()
         if path is None or (not is_log_away and self._has_room("bulk", length_bytes)):
             return None
@@ -86,6 +91,12 @@ class Door:
             self._on_silence()
             return self._answers.silence()
         return self._answers.away() if is_log_away else self._answers.full()
+
+    def _license_refusal(self) -> bytes | None:
+        if self._lets_license_in():
+            return None
+        self.refused_counts["essential"] += 1
+        return self._answers.paced()
 
     def _has_room(self, urgency: Urgency, length_bytes: int) -> bool:
         work_bytes = self.arriving_bytes + length_bytes + POST_BYTES
@@ -112,7 +123,7 @@ class Path:
 
     def __init__(self, route: Route) -> None:
         assert route.method == "POST"
-        assert route.traffic in EVENT_TRAFFIC
+        assert route.traffic in EVENT_TRAFFIC or route.traffic == "license"
         self.traffic: TrafficClass = route.traffic
         self.is_silent = route.turned_away == "silently"
         parts = route.path.split("/")[1:]
@@ -148,7 +159,11 @@ class Answers:
         """204."""
         return self._next()[2]
 
-    def _next(self) -> tuple[bytes, bytes, bytes]:
+    def paced(self) -> bytes:
+        """503: the license agent has enough to do."""
+        return self._next()[3]
+
+    def _next(self) -> tuple[bytes, bytes, bytes, bytes]:
         now_s = self._monotonic()
         if now_s >= self._until_s:
             self._until_s = now_s + 1
@@ -157,12 +172,13 @@ class Answers:
         return self._rendered[self._number]
 
 
-def _render(retry_after_s: int) -> tuple[bytes, bytes, bytes]:
+def _render(retry_after_s: int) -> tuple[bytes, bytes, bytes, bytes]:
     date = b"Date: %b\r\n" % rfc822_formatted_time().encode()
     unavailable_ = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\n" % retry_after_s
-    problems = (unavailable_ + date + _HEADERS % len(body) + body for body in (_FULL, _AWAY))
-    full, away = problems
-    return full, away, b"HTTP/1.1 204 No Content\r\n" + date + _OPEN + b"\r\n"
+    bodies = (_FULL, _AWAY, _PACED)
+    full, away, paced = (unavailable_ + date + _HEADERS % len(body) + body for body in bodies)
+    silence = b"HTTP/1.1 204 No Content\r\n" + date + _OPEN + b"\r\n"
+    return full, away, silence, paced
 
 
 def _body(reason: str, detail: str) -> bytes:
@@ -172,6 +188,7 @@ def _body(reason: str, detail: str) -> bytes:
 
 _FULL: Final = _body("overloaded", "too many bytes are in flight")
 _AWAY: Final = _body("unavailable", "the log is away")
+_PACED: Final = _body("overloaded", TOO_MANY)
 _OPEN: Final = (
     "Access-Control-Allow-Origin: *\r\n"
     f"Access-Control-Expose-Headers: {EXPOSED_HEADERS}\r\n"

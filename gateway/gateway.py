@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -10,15 +11,19 @@ from aiohttp import web
 
 from gateway.admission import Room, Slots
 from gateway.answers import read_as, require_json
+from gateway.attempts import Attempt, Attempts
 from gateway.auth import Auth
 from gateway.beside import Beside
 from gateway.bodies import LicenseAnswer
 from gateway.connections import Connections
 from gateway.delivery.assembly import Assembly
+from gateway.drm.posting import UpstreamPoster
+from gateway.forwarding import address_of
 from gateway.intake import Intake
 from gateway.leases import Leases
 from gateway.ledger import Ledger
 from gateway.metrics import GatewayMetrics
+from gateway.pacing import Pace
 from gateway.plans import Plans
 from gateway.ports import GatewayPorts
 from gateway.readiness import Readiness
@@ -27,7 +32,9 @@ from gateway.region import Place, Regions
 from gateway.sharing import Shared
 from gateway.turns import Turns
 from schemas.ids import uuid7
-from streams.topics import Topic
+from schemas.sessions import EndSession
+from streams.topic import Topic
+from streams.topics import LICENSE_REQUESTS
 
 
 class Gateway:
@@ -61,9 +68,19 @@ class Gateway:
             ports.publisher, self.beside, interval_ms=config.heartbeat_interval_ms, clock=clock
         )
         self.auth = Auth(ports, self.leases)
-        self.regions = Regions(config.region_database, config.loopback_region)
+        self.regions = Regions(
+            config.region_database, config.loopback_region, config.anonymizer_database
+        )
+        self.attempts = Attempts(
+            self.regions,
+            tries_max=self.limits.network_tries_max,
+            try_every_ms=self.limits.network_try_every_ms,
+            clock=clock,
+        )
         self.assembly = Assembly()
         self.licenses: Shared[LicenseAnswer] = Shared(self.metrics.shared_answers.inc)
+        self.license_pace = Pace(self.turns.saw_license)
+        self.upstreams = UpstreamPoster(config.limits)
         self.connections: Connections | None = None
         """Set where it listens."""
         self.is_draining = False
@@ -84,8 +101,12 @@ class Gateway:
         return self._sequence
 
     def place(self, request: web.Request) -> Place:
-        """Where the peer is; headers that claim another address are not read."""
-        return self.regions.locate(request.remote)
+        """Where the client is; of headers only a trusted proxy's is believed."""
+        return self.regions.locate(address_of(request))
+
+    def begin_attempt(self, request: web.Request) -> Attempt:
+        """What a guess costs the client's network; ProblemError 429 where it has none left."""
+        return self.attempts.begin(address_of(request))
 
     async def ask(
         self,
@@ -96,10 +117,16 @@ class Gateway:
         *,
         deadline_ms: int | None = None,
     ) -> Any:
-        """An agent's answer; its refusal and its silence are the middleware's to tell."""
-        return await self.ports.asker.ask(
-            topic, key, body, answer, deadline_ms=deadline_ms or self.limits.ask_deadline_ms
-        )
+        """An agent's answer; its refusal and its silence are the middleware's to tell.
+
+        ProblemError 503 where the license agent is asked more than it can answer: but never for the
+        end of a session, which makes room.
+        """
+        is_paced = topic is LICENSE_REQUESTS and not isinstance(body, EndSession)
+        with self.license_pace.question() if is_paced else nullcontext():
+            return await self.ports.asker.ask(
+                topic, key, body, answer, deadline_ms=deadline_ms or self.limits.ask_deadline_ms
+            )
 
     async def read_json(
         self, request: web.Request, type_: Any, *, bytes_max: int | None = None

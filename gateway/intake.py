@@ -16,6 +16,7 @@ from aiohttp import ClientPayloadError, web
 from aiohttp.web import RequestKey
 
 from gateway.admission import Room, TrafficClass, Urgency
+from gateway.forwarding import address_of
 from gateway.inflate import inflate, require_known_encoding
 from gateway.problems import ProblemError, unavailable
 from gateway.turns import Turns
@@ -162,8 +163,7 @@ def client_of(request: web.Request) -> str:
     return (
         request.match_info.get("session_token")
         or request.headers.get("Authorization")
-        or request.remote
-        or ""
+        or address_of(request)
     )
 
 

@@ -1,4 +1,7 @@
-"""Licenses: W3C ClearKey for players, raw keys for HLS; the license agent decides each."""
+"""Licenses: W3C ClearKey for players, raw keys for HLS, keys sealed to a device.
+
+The license agent decides each.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,20 @@ from uuid import UUID
 from aiohttp import web
 
 from gateway.answers import NO_STORE, answer, read_as
-from gateway.bodies import LicenseAnswer, LicensedKey, LicenseRequest
+from gateway.bodies import (
+    DeviceLicenseAnswer,
+    DeviceLicenseRequest,
+    LicenseAnswer,
+    LicensedKey,
+    LicenseRequest,
+)
 from gateway.gateway import Gateway, gateway_of
 from gateway.measuring import measure_request
 from gateway.problems import ProblemError
+from gateway.region import Place
 from schemas.errors import InvalidMessageError
 from schemas.ids import base64url, key_id_from_base64url
-from schemas.licenses import Keys
+from schemas.licenses import BoundKeys, Keys
 from schemas.sessions import GetKeys, SessionClaims
 from streams.topics import LICENSE_REQUESTS
 
@@ -29,13 +39,11 @@ async def post_license(request: web.Request) -> web.Response:
     measure_request(gateway, request, claims)
     body = await gateway.intake.read(request, gateway.limits.body_bytes_max)
     asked: LicenseRequest = read_as(body, LicenseRequest)
-    try:
-        key_ids = tuple(sorted({key_id_from_base64url(kid) for kid in asked.kids}))
-    except InvalidMessageError as error:
-        raise ProblemError(400, error.reason, error.detail) from error
-    region = gateway.place(request).region
+    key_ids = _key_ids(asked.kids)
+    place = gateway.place(request)
     license_ = await gateway.licenses.run(
-        (claims.sid, key_ids, region), lambda: _license(gateway, claims, key_ids, region)
+        (claims.sid, key_ids, place.region, place.anonymizers),
+        lambda: _license(gateway, claims, key_ids, place),
     )
     return answer(license_, headers=NO_STORE)
 
@@ -46,12 +54,14 @@ async def get_key(request: web.Request) -> web.Response:
     claims = gateway.auth.session(request.match_info["session_token"])
     measure_request(gateway, request, claims)
     key_id = read_key_id(request.match_info["kid"])
+    place = gateway.place(request)
     question = GetKeys(
         account_id=claims.account_id,
         session_id=claims.sid,
         key_ids=(key_id,),
         system="identity",
-        region=gateway.place(request).region,
+        region=place.region,
+        anonymizers=place.anonymizers,
     )
     keys: Keys = await gateway.ask(LICENSE_REQUESTS, claims.account_id, question, Keys)
     found = next((each.key for each in keys.keys if each.key_id == key_id), None)
@@ -61,10 +71,30 @@ async def get_key(request: web.Request) -> web.Response:
     return web.Response(body=found, headers=headers)
 
 
-async def multi_drm_door(request: web.Request) -> web.Response:
-    """501: no upstream DRM system is connected."""
-    gateway_of(request).auth.session(request.match_info["session_token"])
-    raise ProblemError(501, "no-upstream", "no server of this DRM system is connected")
+async def post_device_license(request: web.Request) -> web.Response:
+    """Keys that only the device can read whose public key the session was opened with."""
+    gateway = gateway_of(request)
+    claims = gateway.auth.session(request.match_info["session_token"])
+    asked: DeviceLicenseRequest = await gateway.read_json(request, DeviceLicenseRequest)
+    place = gateway.place(request)
+    question = GetKeys(
+        account_id=claims.account_id,
+        session_id=claims.sid,
+        key_ids=_key_ids(asked.kids),
+        system="device",
+        region=place.region,
+        anonymizers=place.anonymizers,
+        nonce=asked.nonce,
+    )
+    keys: BoundKeys = await gateway.ask(LICENSE_REQUESTS, claims.account_id, question, BoundKeys)
+    bound = DeviceLicenseAnswer(
+        session_id=claims.sid,
+        device_id=keys.device_id,
+        nonce=asked.nonce,
+        key_ids=keys.key_ids,
+        sealed=base64url(keys.sealed),
+    )
+    return answer(bound, headers=NO_STORE)
 
 
 def read_key_id(text: str) -> str:
@@ -77,11 +107,23 @@ def read_key_id(text: str) -> str:
         raise ProblemError(400, "key-id", "16 bytes in hex, as UUID or in base64url") from error
 
 
+def _key_ids(kids: tuple[str, ...]) -> tuple[str, ...]:
+    """In hex, sorted, once each; ProblemError 400."""
+    try:
+        return tuple(sorted({key_id_from_base64url(kid) for kid in kids}))
+    except InvalidMessageError as error:
+        raise ProblemError(400, error.reason, error.detail) from error
+
+
 async def _license(
-    gateway: Gateway, claims: SessionClaims, key_ids: tuple[str, ...], region: str
+    gateway: Gateway, claims: SessionClaims, key_ids: tuple[str, ...], place: Place
 ) -> LicenseAnswer:
     question = GetKeys(
-        account_id=claims.account_id, session_id=claims.sid, key_ids=key_ids, region=region
+        account_id=claims.account_id,
+        session_id=claims.sid,
+        key_ids=key_ids,
+        region=place.region,
+        anonymizers=place.anonymizers,
     )
     keys: Keys = await gateway.ask(LICENSE_REQUESTS, claims.account_id, question, Keys)
     return LicenseAnswer(

@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.cmcd.redaction import redact_url
 from gateway.cors import is_preflight, preflight_response
+from gateway.forwarding import note_address
 from gateway.gateway import GATEWAY, Gateway
 from gateway.intake import require_single_headers
 from gateway.problems import ProblemError, problem_response, retry_after, unauthorized, unavailable
@@ -64,6 +65,7 @@ async def _answered(
 ) -> web.StreamResponse:
     try:
         require_single_headers(request)
+        note_address(request, gateway.config.trusted_proxies)
         if is_preflight(request):
             return preflight_response()
         gateway.slots.enter(route.traffic)

@@ -1,7 +1,7 @@
 """Tokens of outside identity providers: OpenID Connect issuers that the settings name.
 
 One key, one algorithm: the key's own type decides it, never the token. Headers that bring keys
-(`jwk`, `jku`, `x5u`) are not read. Keys come from a pinned file or URL and from nowhere else.
+(`jwk`, `jku`, `x5u`) are not read. Keys come from `gateway.issuer_keys` and from nowhere else.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import aiohttp
 import jwt
@@ -19,6 +18,7 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from gateway.config import OIDCIssuer
+from gateway.issuer_keys import Fetch, KeySource, fetch_document
 from schemas import codec
 from schemas.errors import InvalidMessageError
 from schemas.ids import derive_account_id
@@ -27,8 +27,8 @@ from streams.clock import Clock
 
 REFRESH_MS: Final = 600_000
 RETRY_MS: Final = 10_000
-FETCH_TIMEOUT_S: Final = 3.0
-JWKS_BYTES_MAX: Final = 1 << 20
+KEYS_AGE_MS_MAX: Final = 86_400_000
+"""Keys of a provider that is away for so long count no more: it may have withdrawn them."""
 KEYS_MAX: Final = 100
 TOKEN_LIFETIME_S_MAX: Final = 86_400
 LEEWAY_S: Final = 5
@@ -68,6 +68,8 @@ class _JWKS(msgspec.Struct, frozen=True, kw_only=True):
 class _Header(msgspec.Struct, frozen=True, kw_only=True):
     alg: str
     kid: str = ""
+    typ: Literal["JWT", "jwt", "at+jwt", "application/at+jwt"] = "JWT"
+    """Of an ID or an access token (RFC 9068): no logout token or security event signs in."""
 
 
 _jwks: Final[codec.Decoder[_JWKS]] = codec.Decoder(_JWKS)
@@ -95,10 +97,12 @@ def _algorithm_of(key: _JWK) -> str | None:
 class Issuer:
     """One provider and the keys it signs with."""
 
-    def __init__(self, settings: OIDCIssuer, *, clock: Clock) -> None:
+    def __init__(self, settings: OIDCIssuer, *, clock: Clock, fetch: Fetch) -> None:
         self._settings = settings
         self._clock = clock
+        self._source = KeySource(settings, fetch)
         self._keys: dict[str, PyJWK] = {}
+        self._tried_at_ms = 0
         self._read_at_ms = 0
         self._reading = asyncio.Lock()
 
@@ -111,7 +115,7 @@ class Issuer:
         """The claims, or None where the token does not count."""
         await self._read_keys_when_due(key_id)
         key = self._keys.get(key_id)
-        if key is None:
+        if key is None or self._clock() - self._read_at_ms > KEYS_AGE_MS_MAX:
             return None
         try:
             payload: dict[str, Any] = jwt.decode(
@@ -124,46 +128,47 @@ class Issuer:
                 options={"require": ["exp", "iat", "iss", "aud", "sub"]},
             )
             claims = _claims.decode(codec.encode(payload))
-        except (PyJWTError, InvalidMessageError, ValueError, OverflowError):
+        except (PyJWTError, InvalidMessageError, ValueError, TypeError, OverflowError):
             return None
         return claims if 0 < claims.exp - claims.iat <= TOKEN_LIFETIME_S_MAX else None
 
     async def _read_keys_when_due(self, key_id: str) -> None:
-        """Every ten minutes, and at once (but not oftener than bounded) for an unknown key."""
-        age_ms = self._clock() - self._read_at_ms
-        if age_ms < (REFRESH_MS if key_id in self._keys else RETRY_MS):
+        """Every ten minutes, and at once (but not oftener than bounded) for an unknown key.
+
+        The bound is one for the whole issuer: whoever makes up key ids makes no more requests.
+        """
+        if not self._is_due(key_id):
             return
         async with self._reading:
-            if self._clock() - self._read_at_ms < RETRY_MS:
-                return
-            self._read_at_ms = self._clock()
+            if not self._is_due(key_id):
+                return  # somebody has read them, or tried, while this one waited
+            self._tried_at_ms = self._clock()
             try:
-                self._keys = read_keys(await self._fetch())
+                self._keys = read_keys(await self._source.read())
+                self._read_at_ms = self._clock()
             except (OSError, aiohttp.ClientError, TimeoutError, PyJWTError) as error:
                 log.warning("keys of %s were not read: %s", self.name, type(error).__name__)
             except InvalidMessageError as error:
-                log.warning("keys of %s are no JWK set: %s", self.name, error)
+                log.warning("keys of %s are not to be believed: %s", self.name, error)
 
-    async def _fetch(self) -> bytes:
-        source = self._settings.jwks
-        if not source.startswith(("http://", "https://")):
-            return await asyncio.to_thread(Path(source).read_bytes)
-        timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as client,
-            client.get(source, allow_redirects=False) as answer,
-        ):
-            answer.raise_for_status()
-            return await answer.content.read(JWKS_BYTES_MAX)
+    def _is_due(self, key_id: str) -> bool:
+        now_ms = self._clock()
+        is_old = key_id not in self._keys or now_ms - self._read_at_ms >= REFRESH_MS
+        return is_old and now_ms - self._tried_at_ms >= RETRY_MS
 
 
 class OutsideIdentities:
     """All configured issuers. The account id is derived from issuer and subject."""
 
     def __init__(
-        self, issuers: tuple[OIDCIssuer, ...], *, secret: SecretBytes, clock: Clock
+        self,
+        issuers: tuple[OIDCIssuer, ...],
+        *,
+        secret: SecretBytes,
+        clock: Clock,
+        fetch: Fetch = fetch_document,
     ) -> None:
-        self._issuers = {each.issuer: Issuer(each, clock=clock) for each in issuers}
+        self._issuers = {each.issuer: Issuer(each, clock=clock, fetch=fetch) for each in issuers}
         self._secret = secret
 
     async def account_of(self, token: str) -> str | None:

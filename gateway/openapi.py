@@ -32,6 +32,7 @@ _PHRASES: Final = {
     422: "It contradicts itself",
     429: "Too many attempts",
     501: "Not connected",
+    502: "The license service cannot be used",
     503: "Not stored, or unknown: send it again with the same identity",
 }
 _SECURITY: Final[dict[Access, list[dict[str, list[str]]]]] = {
@@ -135,17 +136,18 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         }
         for name, choice in _PARAMETER.findall(route.path)
     ]
-    in_query = [
+    others = [
         {
             "name": name,
-            "in": "query",
-            "required": False,
+            "in": place,
+            "required": query.required,
             "description": query.says,
             "schema": {"type": query.type_},
         }
-        for name, query in route.query.items()
+        for place, given in (("query", route.query), ("header", route.headers))
+        for name, query in given.items()
     ]
-    return in_path + in_query
+    return in_path + others
 
 
 def _body(body: Body, limits: Limits) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
@@ -23,6 +24,8 @@ from schemas.sessions import SessionClaims
 
 MPD: Final = "application/dash+xml"
 M3U8: Final = "application/vnd.apple.mpegurl"
+SAY_S_MAX: Final = 5.0
+FORBIDDEN: Final = 403
 EVENT_STREAM: Final = "text/event-stream"
 STEERING_TTL_S: Final = 10
 EVERYBODY: Final = "*"
@@ -146,11 +149,24 @@ async def _stream_bitrate(
             async with asyncio.timeout(gateway.limits.body_deadline_ms / 1000):
                 await response.write(line)
             await subscription.next_changes(KEEP_ALIVE_MS)
-    except (ProblemError, ConnectionError, TimeoutError):
-        pass  # its headers are sent: all that can be said now is the end
+    except ProblemError as error:
+        await _say_the_end(response, error)
+    except (ConnectionError, TimeoutError):
+        pass  # its headers are sent: nothing more can be said
     finally:
         feed.unsubscribe(subscription, session_id)
     return response
+
+
+async def _say_the_end(response: web.StreamResponse, error: ProblemError) -> None:
+    """The session is refused from now on: its headers are sent, so it is an event. That a token is
+    too old is none: the session may have been extended with another one."""
+    if error.problem.status != FORBIDDEN:
+        return
+    problem = codec.encode(error.problem)
+    with suppress(ConnectionError, TimeoutError):
+        async with asyncio.timeout(SAY_S_MAX):
+            await response.write(b"event: ended\ndata: " + problem + b"\n\n")
 
 
 def _bitrate(gateway: Gateway, session_id: str) -> BitrateAnswer:

@@ -16,13 +16,14 @@ from schemas.bitrate import BitrateDecision
 from schemas.catalog import Title
 from schemas.envelope import Enrollment, Role
 from schemas.recommendations import Recommendations
+from schemas.revocations import Revocation
 from schemas.secrets import SecretBytes
 from schemas.sessions import SessionClaims, SessionControl
 from schemas.steering import SteeringDecision
-from schemas.tokens import AccessClaims, AdminClaims
+from schemas.tokens import AccessClaims, AdminClaims, ProfileClaims
 from streams.clock import Clock
 from streams.producer import Receipt
-from streams.topics import Topic
+from streams.topic import Topic
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -129,6 +130,7 @@ class GatewayViews:
     steering: Followed[SteeringDecision]
     recommendations: Followed[Recommendations]
     controls: Followed[SessionControl]
+    revocations: Followed[Revocation]
     changes: Feed
     """Told of every bitrate decision and session control."""
 
@@ -142,6 +144,7 @@ class GatewayPorts:
     asker: Asking
     views: GatewayViews
     access_tokens: Verifying[AccessClaims]
+    profile_tokens: Verifying[ProfileClaims]
     session_tokens: Verifying[SessionClaims]
     admin_tokens: Verifying[AdminClaims]
     directory: Enrolled
@@ -149,6 +152,8 @@ class GatewayPorts:
     clock: Clock
     randomness: Callable[[int], bytes]
     """So many random bytes."""
+    billing_secrets: Callable[[], Sequence[SecretBytes]] = tuple
+    """Those that billing events may be signed with now; none: there is no billing system."""
     stored: StoredSessions | None = None
     """For the player page alone."""
     operating: Operating | None = None

@@ -11,7 +11,8 @@ from gateway.ports import Publishing
 from schemas import codec
 from schemas.events import Bandwidth, Event, Stamp
 from streams.producer import UnavailableError
-from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS, Topic
+from streams.topic import Topic
+from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS
 
 Stamped = tuple[Event, Stamp]
 """An event without a stamp of its own, and the one it gets."""

@@ -10,6 +10,7 @@ from gateway.admission import EVENT_TRAFFIC
 from gateway.routing.accounts import ACCOUNT_ROUTES
 from gateway.routing.catalog import CATALOG_ROUTES
 from gateway.routing.operations import OPERATIONS_ROUTES
+from gateway.routing.packaging import PACKAGING_ROUTES
 from gateway.routing.playback import PLAYBACK_ROUTES
 from gateway.routing.route import UNKNOWN, Route
 from gateway.routing.sessions import SESSION_ROUTES
@@ -17,6 +18,7 @@ from gateway.routing.sessions import SESSION_ROUTES
 ROUTES: Final[tuple[Route, ...]] = (
     *ACCOUNT_ROUTES,
     *CATALOG_ROUTES,
+    *PACKAGING_ROUTES,
     *SESSION_ROUTES,
     *PLAYBACK_ROUTES,
     *OPERATIONS_ROUTES,

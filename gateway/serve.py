@@ -97,11 +97,12 @@ def _connections(gateway: Gateway, make_protocol: Callable[[], asyncio.Protocol]
         ROUTES,
         body_bytes_max=limits.events_body_bytes_max,
         is_log_away=gateway.readiness.is_log_away,
+        lets_license_in=gateway.license_pace.let_in,
         on_silence=count_shed,
     )
     gateway.metrics.watch_counts(
         "playhead_posts_turned_away",
-        "POSTs of events that the door refused, by class.",
+        "POSTs that the door refused, by class; essential: licenses.",
         "urgency",
         lambda: door.refused_counts,
     )

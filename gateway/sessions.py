@@ -14,15 +14,17 @@ from gateway.bodies import NewSession, SessionAnswer
 from gateway.delivery.viewer import Player
 from gateway.gateway import Gateway, gateway_of, instant
 from gateway.problems import ProblemError
-from schemas.errors import RetryableError
+from schemas.errors import InvalidMessageError, RetryableError
 from schemas.recommendations import GetResumePoint, ResumePoint
 from schemas.sessions import (
+    Device,
     EndSession,
     ExtendSession,
     OpenSession,
     SessionEnded,
     SessionOpened,
 )
+from streams.binding import read_public_key
 from streams.requests import RefusedError
 from streams.topics import LICENSE_REQUESTS, RECOMMENDATION_REQUESTS
 
@@ -36,7 +38,9 @@ async def open_session(request: web.Request) -> web.Response:
     gateway = gateway_of(request)
     viewer = await gateway.auth.viewer(request)
     body: NewSession = await gateway.read_json(request, NewSession)
+    _require_sound_key(body.device)
     place = gateway.place(request)
+    proof = gateway.auth.proof(request, viewer)
     question = OpenSession(
         session_id=gateway.new_id(),
         account_id=viewer.account_id,
@@ -45,17 +49,23 @@ async def open_session(request: web.Request) -> web.Response:
         content_id=body.content_id,
         device=body.device,
         region=place.region,
+        anonymizers=place.anonymizers,
         asn=place.asn,
         network=place.network,
+        token_version=viewer.token_version,
+        unlocked_pin_set_at_ms=(
+            proof.pin_set_at_ms if proof and proof.profile_id == body.profile_id else None
+        ),
     )
     resume = asyncio.create_task(_resume_point(gateway, body.profile_id, body.content_id))
     try:
         opened: SessionOpened = await gateway.ask(
             LICENSE_REQUESTS, viewer.account_id, question, SessionOpened
         )
-        resume_playhead_ms = await resume
+        await asyncio.wait((resume,), timeout=gateway.limits.resume_wait_ms / 1000)
     finally:
         resume.cancel()
+    resume_playhead_ms = resume.result() if resume.done() else 0
     log.info("session %s opened on %s", opened.session_id, body.content_id)
     family = player_family(body.device.player)
     return _answer(request, opened, family, 201, resume_playhead_ms)
@@ -65,7 +75,13 @@ async def extend_session(request: web.Request) -> web.Response:
     """A new token for a session that goes on."""
     gateway = gateway_of(request)
     account_id, session_id = await _owned_session(request)
-    question = ExtendSession(account_id=account_id, session_id=session_id)
+    place = gateway.place(request)
+    question = ExtendSession(
+        account_id=account_id,
+        session_id=session_id,
+        region=place.region,
+        anonymizers=place.anonymizers,
+    )
     opened: SessionOpened = await gateway.ask(LICENSE_REQUESTS, account_id, question, SessionOpened)
     return _answer(request, opened, "shaka", 200, None)
 
@@ -101,8 +117,17 @@ async def _owned_session(request: web.Request) -> tuple[str, str]:
     return claims.account_id, session_id
 
 
+def _require_sound_key(device: Device) -> None:
+    """ProblemError 400 for a device's public key that nothing could be sealed to."""
+    try:
+        if device.public_key:
+            read_public_key(device.public_key)
+    except InvalidMessageError as error:
+        raise ProblemError(400, error.reason, error.detail) from error
+
+
 async def _resume_point(gateway: Gateway, profile_id: str, content_id: str) -> int:
-    """A convenience: where it is not known in time, playback starts at 0."""
+    """A convenience: where it is not known soon after the session opened, playback starts at 0."""
     question = GetResumePoint(profile_id=profile_id, content_id=content_id)
     try:
         point: ResumePoint = await gateway.ask(
@@ -110,7 +135,6 @@ async def _resume_point(gateway: Gateway, profile_id: str, content_id: str) -> i
             profile_id,
             question,
             ResumePoint,
-            deadline_ms=gateway.limits.resume_deadline_ms,
         )
     except (RetryableError, RefusedError):
         return 0

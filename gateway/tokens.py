@@ -26,6 +26,7 @@ PARAMETERS_MAX: Final = 16
 async def issue_tokens(request: web.Request) -> web.Response:
     """Tokens against a password or a refresh token."""
     gateway = gateway_of(request)
+    attempt = gateway.begin_attempt(request)
     wanted = await _read_request(gateway, request)
     command: SignIn | Refresh
     match wanted.grant_type:
@@ -46,6 +47,8 @@ async def issue_tokens(request: web.Request) -> web.Response:
             deadline_ms=gateway.limits.credentials_deadline_ms,
         )
     except RefusedError as error:
+        if error.refused.status < 500:
+            attempt.failed()
         raise _refusal(error) from error
     granted = TokenAnswer(
         access_token=tokens.access_token,

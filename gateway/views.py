@@ -10,6 +10,7 @@ from gateway.ports import GatewayViews
 from schemas.bitrate import BitrateDecision
 from schemas.catalog import Title
 from schemas.recommendations import Recommendations
+from schemas.revocations import Revocation
 from schemas.secrets import SecretBytes
 from schemas.sessions import SessionControl
 from schemas.steering import SteeringDecision
@@ -20,6 +21,7 @@ from streams.topics import (
     BITRATE_DECISIONS,
     CATALOG_TITLES,
     RECOMMENDATION_UPDATES,
+    REVOCATIONS,
     SESSION_CONTROL,
     STEERING_DECISIONS,
 )
@@ -62,8 +64,9 @@ class FollowedTopics:
             on_record=tell,
             entries_max=SESSIONS_MAX,
         )
+        revocations: View[Revocation] = View(broker, REVOCATIONS, clock=clock, state_key=state_key)
         self.views = GatewayViews(
-            titles, bitrates, steering, recommendations, controls, changes=changes
+            titles, bitrates, steering, recommendations, controls, revocations, changes=changes
         )
         self._followed: tuple[View[Any], ...] = (
             titles,
@@ -71,6 +74,7 @@ class FollowedTopics:
             steering,
             recommendations,
             controls,
+            revocations,
         )
 
     async def start(self) -> None:

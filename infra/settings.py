@@ -89,6 +89,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="where titles are stored (file:// or s3://); empty: under home")
     ] = ""
     region_database: Annotated[str, Meta(description="MaxMind-format database")] = ""
+    anonymizer_database: Annotated[
+        str,
+        Meta(
+            description="MaxMind-format database of VPN, hosting, proxy and Tor addresses; empty: "
+            "the region database is asked for them too"
+        ),
+    ] = ""
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="networks (CIDR, by comma) whose word on a client's address is believed; "
+            "empty: nobody's"
+        ),
+    ] = ""
+    forwarding_header: Annotated[
+        Literal["X-Forwarded-For", "Forwarded"],
+        Meta(description="the header that the trusted proxies write; the other one is never read"),
+    ] = "X-Forwarded-For"
     loopback_region: Annotated[
         str, Meta(pattern=r"^[A-Z]{2}$", description="region of loopback addresses")
     ] = "DE"
@@ -96,10 +114,57 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             description="JSON list of outside identity providers: issuer, audience, "
-            "jwks (file or URL)"
+            "jwks (file or URL; without it the issuer is asked where its keys are)"
         ),
     ] = ""
-    key_provider: Annotated[Literal["file"], Meta(description="who wraps content keys")] = "file"
+    billing_secrets: Annotated[
+        str,
+        Meta(
+            description="file of the secrets that billing events are signed with, a `whsec_…` a "
+            "line; empty: billing.secrets in the key folder, where it is there"
+        ),
+    ] = ""
+    drm_upstreams: Annotated[
+        str,
+        Meta(
+            description="license services of widevine, playready and fairplay: JSON by system, or "
+            "the path of a file that holds it; secrets stay in files of their own "
+            "(gateway/drm/README.md)"
+        ),
+    ] = ""
+    license_policy: Annotated[
+        str,
+        Meta(
+            description="TOML file of the license policy (`playhead license policy` prints one); "
+            "read when license workers start; empty: the built-in one"
+        ),
+    ] = ""
+    key_provider: Annotated[
+        Literal["file", "pkcs11"],
+        Meta(description="who holds the root of content keys: a private file, or a PKCS#11 token"),
+    ] = "file"
+    pkcs11_module: Annotated[str, Meta(description="the token's PKCS#11 library, a path")] = ""
+    pkcs11_token: Annotated[str, Meta(description="the token's label")] = ""
+    pkcs11_key: Annotated[str, Meta(description="label of the root key in the token")] = (
+        "playhead-root"
+    )
+    pkcs11_pin_file: Annotated[
+        str, Meta(description="a file with the token's PIN, its owner's only (0600)")
+    ] = ""
+    packager_certificates: Annotated[
+        str,
+        Meta(
+            description="PEM file of the certificates that packagers outside get content keys "
+            "encrypted for (POST /v1/keys/speke); empty: none gets any"
+        ),
+    ] = ""
+    packager_plain_keys: Annotated[
+        bool,
+        Meta(
+            description="1: packagers outside that name no certificate get content keys in clear, "
+            "and so would a gateway that was broken into; TLS alone keeps them"
+        ),
+    ] = False
     trial_days: Annotated[
         int,
         Meta(

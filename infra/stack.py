@@ -36,10 +36,10 @@ LOOPBACK: Final = "127.0.0.1"
 NEW_TOPICS_TIMEOUT_MS: Final = 60_000
 """A broker that has just made its topics takes a while to lead them all."""
 EDGE_TOKEN_LIFETIME_S: Final = 365 * 86_400
-SOON_NICE: Final = 5
-"""A third of the weight of who has none."""
-UNWAITED_NICE: Final = 10
-"""A tenth of it."""
+SOON_NICE: Final = 10
+"""A tenth of the weight of who has none."""
+UNWAITED_NICE: Final = 15
+"""A third of that."""
 WORKER_NICE: Final = {
     "account": 0,
     "license": 0,
@@ -51,7 +51,8 @@ WORKER_NICE: Final = {
     "analytics": SOON_NICE,
 }
 """On a busy machine, what a viewer waits for comes first: the log, the gateway, these agents. The
-sink and ClickHouse get enough to stay near: at a tenth they fell behind by half a minute.
+weight is a thread's, and ClickHouse has many: at a third each they took half of a core, and a fifth
+of the licenses came in time. What keeps the sink near is that events rest (`gateway.turns`).
 """
 STORE_STAGE, WORKER_STAGE, FRONT_STAGE = 0, 1, 2
 """What faces clients stops first, the stores last."""
@@ -102,10 +103,12 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 
 def with_bytecode(environment: Mapping[str, str], runtime: Path) -> dict[str, str]:
-    """Who wants no compiled files beside the sources gets them in `runtime`.
+    """Who wants no compiled files beside the sources gets them in `runtime`; machine code is kept
+    there in any case.
 
     Compiling everything anew would cost each process as much as all the rest of its start.
     """
+    environment = {"NUMBA_CACHE_DIR": str(runtime / "machine-code"), **environment}
     if not environment.get("PYTHONDONTWRITEBYTECODE"):
         return dict(environment)
     kept = {n: v for n, v in environment.items() if n != "PYTHONDONTWRITEBYTECODE"}
@@ -253,7 +256,8 @@ async def prepare_log(deployment: Deployment) -> None:
 
 def prepare_keys(deployment: Deployment) -> None:
     """Make the keys of a new home, and the token that edges show to the gateway."""
-    KeyFolder(deployment.keys).create()
+    has_file = deployment.settings.key_provider == "file"
+    KeyFolder(deployment.keys).create(with_kek_root=has_file)
     token = operator_token(
         deployment, "edge", subject="demo edges", lifetime_s=EDGE_TOKEN_LIFETIME_S
     )

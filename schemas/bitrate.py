@@ -16,6 +16,15 @@ class BitrateFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     max_height: int = 0
     plan_max_kbps: int = 0
     ladder_kbps: tuple[int, ...] = ()
+    rule: str = ""
+    """`futures`: the best plan over possible futures; `rate`: the buffer was unknown or the agent
+    behind; `starved`: the buffer had just run dry."""
+    expected_qoe: float | None = None
+    """Of a segment over the horizon, Mbit/s less stalls less changes (QoE_lin)."""
+    expected_stall_ms: int | None = None
+    """Over the horizon."""
+    population_share: float = 0.0
+    """How much of the futures other sessions gave, 0 to 1."""
 
 
 class BitrateDecision(

@@ -64,4 +64,20 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     playhead_ms: int
 
 
-RecommendationRequest = GetRecommendations | GetResumePoint
+class ForgetProfile(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="forget_profile"
+):
+    """Remove what is published about a profile; its watches are removed by their retention."""
+
+    profile_id: str
+
+
+class ProfileForgotten(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="profile_forgotten"
+):
+    """Nothing is published about the profile any more."""
+
+    profile_id: str
+
+
+RecommendationRequest = GetRecommendations | GetResumePoint | ForgetProfile

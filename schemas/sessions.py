@@ -7,10 +7,23 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from schemas.catalog import ContentId, Tier
+from schemas.catalog import ContentId, KeyId, Tier
 
 DeviceId = Annotated[str, Meta(min_length=1, max_length=128)]
 Label = Annotated[str, Meta(max_length=128)]
+PublicKeyText = Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{43})?$")]
+"""An X25519 public key (RFC 7748): 32 bytes in base64url without padding; empty: none."""
+Nonce = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
+"""What a client made up for one question, so that it knows an answer to another one."""
+DRMSystem = Literal["widevine", "playready", "fairplay"]
+"""Those whose licenses an upstream service makes."""
+Robustness = Literal["software", "hardware"]
+"""`hardware`: keys and pictures stay in a trusted execution environment (Widevine level 1,
+PlayReady SL3000)."""
+Region = Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
+"""ISO 3166-1, two letters."""
+Anonymizer = Literal["vpn", "hosting", "public-proxy", "residential-proxy", "tor"]
+"""What hides where a viewer is: the kinds of MaxMind's Anonymous IP database."""
 
 
 class Device(
@@ -24,6 +37,10 @@ class Device(
     player: Label = ""
     max_height: Annotated[int, Meta(ge=1, le=16384)] | None = None
     hdcp: Label = ""
+    robustness: Robustness | Literal[""] = ""
+    """The best that its DRM has; empty: not said. Who licenses asks the DRM itself."""
+    public_key: PublicKeyText = ""
+    """An own app's: its sessions get keys sealed to it, and no others."""
 
 
 class SessionClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -107,11 +124,18 @@ class OpenSession(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     """Made by the gateway (UUIDv7), so that a retry of the same request takes the same slot."""
     account_id: str
     account_version: int
-    """The access token's: the agent waits until it has seen it."""
+    """The newest that the gateway knows: the agent waits until it has seen it."""
+    token_version: int | None = None
+    """The access token's own: one from before everything was signed out opens no session. None:
+    the token is an outside issuer's, who has signing out in hand."""
+    unlocked_pin_set_at_ms: int | None = None
+    """Of the proof that the profile's PIN was said; None: there is none."""
     profile_id: str
     content_id: ContentId
     device: Device
     region: str
+    anonymizers: tuple[Anonymizer, ...] | None = None
+    """Of the peer's address; None: no database says."""
     asn: int = 0
     network: str = ""
 
@@ -123,6 +147,8 @@ class ExtendSession(
 
     account_id: str
     session_id: str
+    region: str = ""
+    anonymizers: tuple[Anonymizer, ...] | None = None
 
 
 class EndSession(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="end_session"):
@@ -133,14 +159,34 @@ class EndSession(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
 
 
 class GetKeys(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="get_keys"):
-    """A ClearKey license, or one raw key: answers the entitled subset."""
+    """A ClearKey license, one raw key, or keys sealed to a device: answers the entitled subset."""
 
     account_id: str
     session_id: str
     key_ids: Annotated[tuple[str, ...], Meta(max_length=64)]
     """Hex."""
-    system: Literal["clearkey", "identity"] = "clearkey"
+    system: Literal["clearkey", "identity", "device"] = "clearkey"
     region: str = ""
+    anonymizers: tuple[Anonymizer, ...] | None = None
+    nonce: Annotated[str, Meta(max_length=64)] = ""
+    """The device's, for keys sealed to it."""
+
+
+class GetEntitlement(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="get_entitlement"
+):
+    """May an upstream service license these keys to the session's device? All of them, or none."""
+
+    account_id: str
+    session_id: str
+    system: DRMSystem
+    key_ids: Annotated[tuple[KeyId, ...], Meta(max_length=64)] = ()
+    """Those that the message of the device's CDM names; empty: it does not say which."""
+    is_checked_upstream: bool = False
+    """The upstream licenses no key that the entitlement does not name. Where it does not check, a
+    message that does not say its keys is taken to ask for all of the title's."""
+    region: str = ""
+    anonymizers: tuple[Anonymizer, ...] | None = None
 
 
 class ListDevices(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="list_devices"):
@@ -159,7 +205,7 @@ class RemoveDevice(
 
 
 LicenseAgentRequest = (
-    OpenSession | ExtendSession | EndSession | GetKeys | ListDevices | RemoveDevice
+    OpenSession | ExtendSession | EndSession | GetKeys | GetEntitlement | ListDevices | RemoveDevice
 )
 
 
@@ -193,6 +239,8 @@ class RegisteredDevice(msgspec.Struct, frozen=True, kw_only=True):
     first_seen_at_ms: int
     last_seen_at_ms: int
     session_ids: tuple[str, ...] = ()
+    public_key: PublicKeyText = ""
+    """The first that it said: its sessions are bound to it from then on."""
 
 
 class Devices(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="devices"):

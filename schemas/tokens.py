@@ -23,10 +23,15 @@ SESSION_TYP: Final = "session+jwt"
 """Signed by role `license`."""
 ADMIN_TYP: Final = "admin+jwt"
 """Signed by role `operator`."""
+PROFILE_TYP: Final = "profile+jwt"
+"""Signed by role `account`."""
 ACCESS_TOKEN_S: Final = 900
+SESSION_TOKEN_S_MAX: Final = 86_400
+ADMIN_TOKEN_S_MAX: Final = 366 * 86_400
+PROFILE_TOKEN_S: Final = 4 * 3_600
 OPAQUE_TOKEN_CHARACTERS_MAX: Final = 256
 
-AdminRole = Literal["operator", "catalog", "billing", "edge", "ingest"]
+AdminRole = Literal["operator", "catalog", "billing", "edge", "ingest", "packager"]
 
 
 class AccessClaims(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +52,21 @@ class AccessClaims(msgspec.Struct, frozen=True, kw_only=True):
     typ: Literal["access"] = "access"
 
 
+class ProfileClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """That the PIN of a profile was said; another PIN ends it."""
+
+    iss: str
+    aud: str
+    sub: str
+    """The account id."""
+    jti: str
+    iat: int
+    exp: int
+    profile_id: str
+    pin_set_at_ms: int
+    typ: Literal["profile"] = "profile"
+
+
 class AdminClaims(msgspec.Struct, frozen=True, kw_only=True):
     """A person or machine that is not a viewer."""
 
@@ -58,7 +78,17 @@ class AdminClaims(msgspec.Struct, frozen=True, kw_only=True):
     iat: int
     exp: int
     role: AdminRole
+    contents: tuple[str, ...] = ()
+    """Of a packager: the content ids that it may have keys of, `drama-*` for all that begin so;
+    none: all."""
     typ: Literal["admin"] = "admin"
+
+    def covers(self, content_id: str) -> bool:
+        """Whether the token is good for this content."""
+        return not self.contents or any(
+            content_id.startswith(each[:-1]) if each.endswith("*") else content_id == each
+            for each in self.contents
+        )
 
 
 def opaque_token(account_id: str, secret: bytes) -> str:

@@ -11,7 +11,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from streams.administering import administering
 from streams.broker import Broker
 from streams.partitions import closed_topics
-from streams.topics import TOPICS, Topic
+from streams.topic import Topic
+from streams.topics import TOPICS
 
 LEADERS_TIMEOUT_S = 60
 LEADERS_POLL_S = 0.1
@@ -33,6 +34,13 @@ def topic_config(topic: Topic, replication: int) -> dict[str, str]:
     if topic.is_compacted:
         config["min.cleanable.dirty.ratio"] = "0.2"
         config["segment.ms"] = str(24 * 3_600_000)
+    if topic.forgets_within_ms is not None:
+        # The file that is written to is never compacted, so it must not be written to for long.
+        config["segment.ms"] = str(topic.forgets_within_ms)
+        config["max.compaction.lag.ms"] = str(topic.forgets_within_ms)
+        config["delete.retention.ms"] = str(topic.forgets_within_ms)
+        config["min.compaction.lag.ms"] = "0"
+        config["min.cleanable.dirty.ratio"] = "0.01"
     return config
 
 

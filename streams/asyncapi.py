@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from streams.topics import TOPICS, Topic
+from streams.topic import Topic
+from streams.topics import TOPICS
 
 _REFERENCE = "#/components/schemas/{name}"
 

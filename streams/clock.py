@@ -12,3 +12,8 @@ Clock = Callable[[], int]
 def system_clock() -> int:
     """The machine's clock."""
     return time.time_ns() // 1_000_000
+
+
+def steady_clock() -> int:
+    """Milliseconds since some moment; for durations alone: nobody sets it back or forward."""
+    return time.monotonic_ns() // 1_000_000

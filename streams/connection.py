@@ -113,6 +113,9 @@ class Connection:
         self._require_open(topic)
         count, age_s = self._told(topic)
         if age_s > COUNT_AGE_S:
+            if producer.client._sync_task.done():  # noqa: SLF001 - then nobody tells anything any more
+                await self._replace(producer, NodeNotReadyError("its metadata task has ended"))
+                raise NodeNotReadyError("the producer was replaced")
             telling = producer.client.force_metadata_update()
             if age_s > COUNT_AGE_S_MAX:
                 count = await self._be_told(producer, telling, topic)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from schemas.errors import InvalidMessageError
 from streams.producer import Publisher
 from streams.reader import RawRecord
-from streams.topics import Topic
+from streams.topic import Topic
 
 DETAIL_BYTES_MAX = 512
 _REASON = re.compile(r"[a-z][a-z0-9-]{0,40}")

@@ -46,6 +46,16 @@ class Identity:
         """An Ed25519 signature (RFC 8032)."""
         return self._signing.sign(data)
 
+    def become(self, newer: Identity) -> None:
+        """Sign as this one from now on: its keys were rotated while the component runs."""
+        assert newer.role == self.role, "a component keeps its role"
+        self.key_id, self._signing, self.sealing = newer.key_id, newer.signing, newer.sealing
+
+    def renewed(self) -> Identity:
+        """The same component with a new signing key; what is sealed to it stays readable."""
+        signing = Ed25519PrivateKey.generate()
+        return Identity(_new_key_id(self.role), self.role, signing, self.sealing)
+
     @property
     def signing(self) -> Ed25519PrivateKey:
         """The private key itself, for tokens."""
@@ -58,7 +68,8 @@ def load_or_create_identity(path: Path, role: Role) -> Identity:
     Raises PermissionError where others may read the file.
     """
     if not path.exists():
-        _write_private(path, _new_identity(role))
+        signing, sealing = Ed25519PrivateKey.generate(), X25519PrivateKey.generate()
+        save_identity(path, Identity(_new_key_id(role), role, signing, sealing))
     if path.stat().st_mode & 0o077:
         raise PermissionError(f"{path} must be readable by its owner only: chmod 600 {path}")
     stored: dict[str, Any] = json.loads(path.read_text())
@@ -70,15 +81,19 @@ def load_or_create_identity(path: Path, role: Role) -> Identity:
     )
 
 
-def _new_identity(role: Role) -> bytes:
-    return json.dumps(
-        {
-            "key_id": f"{role}-{secrets.token_hex(8)}",
-            "role": role,
-            "signing": Ed25519PrivateKey.generate().private_bytes_raw().hex(),
-            "sealing": X25519PrivateKey.generate().private_bytes_raw().hex(),
-        }
-    ).encode()
+def save_identity(path: Path, identity: Identity) -> None:
+    """Write the identity whole (0600); one that is there is replaced."""
+    stored = {
+        "key_id": identity.key_id,
+        "role": identity.role,
+        "signing": identity.signing.private_bytes_raw().hex(),
+        "sealing": identity.sealing.private_bytes_raw().hex(),
+    }
+    _write_private(path, json.dumps(stored).encode())
+
+
+def _new_key_id(role: Role) -> str:
+    return f"{role}-{secrets.token_hex(8)}"
 
 
 def _write_private(path: Path, content: bytes) -> None:
@@ -102,6 +117,12 @@ def enroll(root: Ed25519PrivateKey, identity: Identity, now_ms: int) -> Enrollme
         enrolled_at_ms=now_ms,
         not_after_ms=now_ms + ENROLLMENT_MS,
     )
+    return sign_enrollment(root, unsigned)
+
+
+def sign_enrollment(root: Ed25519PrivateKey, unsigned: Enrollment) -> Enrollment:
+    """The enrollment under the root's signature."""
+    assert not unsigned.signature
     return msgspec.structs.replace(unsigned, signature=root.sign(codec.encode(unsigned)))
 
 
@@ -152,6 +173,11 @@ class Directory:
         if enrollment is None or enrollment.role != role:
             return None
         return Ed25519PublicKey.from_public_bytes(enrollment.signing_key)
+
+    def is_enrolled(self, key_id: str, role: Role) -> bool:
+        """Whether what this component signed still counts."""
+        enrollment = self.by_id(key_id)
+        return enrollment is not None and enrollment.role == role
 
     def _is_valid(self, enrollment: Enrollment) -> bool:
         if enrollment.not_after_ms <= self._clock():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
@@ -34,5 +34,11 @@ class WorkerMetrics:
             "From the broker's append to the end of the handling",
             ("topic",),
             buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self.root_silent_seconds = Gauge(
+            "playhead_root_silent_seconds",
+            "Since the root of content keys last answered a license worker; 0: it answers",
+            ("root",),
             registry=registry,
         )

@@ -15,7 +15,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streams.administering import administering
 from streams.broker import Broker
-from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS, Topic
+from streams.topic import Topic
+from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS
 
 GROWING: Final = (PLAYBACK_EVENTS, PLAYBACK_BANDWIDTH)
 """They grow together: the same agents read both by the same key. Only gateways write them, nobody

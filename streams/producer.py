@@ -29,7 +29,7 @@ from streams.broker import Broker
 from streams.clock import Clock, system_clock
 from streams.connection import Connection, TopicClosedError
 from streams.partitions import GROWING
-from streams.topics import Topic
+from streams.topic import Topic
 
 RECORD_OVERHEAD_BYTES = 96
 SWEEP_S = 0.25
@@ -98,6 +98,9 @@ class _Lane:
     groups: deque[_Group] = field(default_factory=deque)
     awake: asyncio.Event = field(default_factory=asyncio.Event)
     sender: asyncio.Task[None] | None = None
+    is_chained: bool = False
+    is_broken: bool = False
+    """Of a chained topic: a record may be missing, so none may follow."""
 
 
 @lru_cache(maxsize=65_536)
@@ -174,6 +177,8 @@ class Publisher:
         where = partition
         if where is None:
             where = partition_of(key, await self._partitions_of(topic))
+        if topic.is_chained:
+            self._lanes[(topic.name, where)].is_chained = True
         return await self.publish_raw(topic.name, key.encode(), data, told, where)
 
     async def publish_many(self, topic: Topic, rows: Sequence[tuple[str, bytes]]) -> None:
@@ -272,6 +277,8 @@ class Publisher:
         self.unacknowledged_bytes += group.size_bytes
         lane = self._lanes[(topic_name, partition)]
         lane.groups.append(group)
+        if lane.is_broken:
+            self._break(lane)
         if lane.sender is None:
             lane.sender = asyncio.create_task(self._send_for_ever(topic_name, partition, lane))
         return lane
@@ -298,19 +305,30 @@ class Publisher:
             lane.awake.clear()
             is_more = True
             while is_more:
-                batch, sent = self._build_batch(lane.groups)
+                batch, sent = self._build_batch(lane)
                 is_more = bool(lane.groups)  # what comes from now on wakes the lane by itself
-                if sent:
-                    await self._deliver(batch, physical, partition, sent)
+                if sent and not await self._deliver(batch, physical, partition, sent):
+                    self._break(lane)
 
-    def _build_batch(self, groups: deque[_Group]) -> tuple[Any, _Sent]:
+    def _break(self, lane: _Lane) -> None:
+        """A record may be missing: what waits to follow it is not stored, nor what comes later."""
+        if not lane.is_chained:
+            return
+        lane.is_broken = True
+        while lane.groups:
+            group = lane.groups.popleft()
+            group.delivery.fail(UnavailableError("not_stored", "one before it may be missing"))
+            self._release(group)
+
+    def _build_batch(self, lane: _Lane) -> tuple[Any, _Sent]:
         """As many rows as a batch holds, in order; those that nobody waits for are left out."""
-        batch = self._connection.create_batch()
+        batch, groups = self._connection.create_batch(), lane.groups
         sent: _Sent = []
         while groups:
             group = groups[0]
             if group.delivery.done.done():  # given up: the caller was told
                 self._release(groups.popleft())
+                self._break(lane)
                 continue
             first = group.taken
             for value in group.values[first:] if first else group.values:
@@ -331,7 +349,8 @@ class Publisher:
         batch.close()
         return batch, sent
 
-    async def _deliver(self, batch: Any, physical: str, partition: int, sent: _Sent) -> None:
+    async def _deliver(self, batch: Any, physical: str, partition: int, sent: _Sent) -> bool:
+        """Whether it is in the log, for sure."""
         try:
             offset = await self._connection.send(batch, physical, partition)
         except KafkaError as error:
@@ -341,11 +360,13 @@ class Publisher:
             )
             for group, _ in sent:
                 group.delivery.fail(failure)
+            return False
         else:
             self.last_acknowledged_at_ms = self._clock()
             for group, rows in sent:
                 offset += rows
                 group.delivery.settle(rows, Receipt(partition, offset - 1))
+            return True
         finally:
             for group, _ in sent:
                 if group.taken == len(group.values):

@@ -10,7 +10,7 @@ from schemas.errors import InvalidMessageError
 from schemas.secrets import SecretBytes
 from streams.authenticity import require_mac
 from streams.records import Record
-from streams.topics import Topic
+from streams.topic import Topic
 
 
 class LogRecord(Protocol):

@@ -34,6 +34,8 @@ class Asked:
 
     request: Request
     record: Record[Request]
+    role: Role
+    """Of who signed it."""
 
     @property
     def body(self) -> msgspec.Raw:
@@ -74,7 +76,7 @@ class Desk:
             raise InvalidMessageError("forged", "the request's signature is wrong")
         if self.is_late(request):
             return None
-        return Asked(request, record)
+        return Asked(request, record, enrolled.role)
 
     def is_late(self, request: Request) -> bool:
         """Whether nobody waits for the answer any more; asked again right before the reply."""

@@ -2,8 +2,7 @@
 
 The request is signed by the asker's enrolled key over topic, key and value (which holds the
 deadline, the reply partition and the reply key). The answer comes sealed to a key that only this
-process has in memory, signed by an enrolled agent; it rotates hourly, so that old answers cannot
-be opened by anyone.
+process has in memory, signed by an enrolled agent (`reply_key.py`).
 """
 
 from __future__ import annotations
@@ -28,8 +27,10 @@ from streams.broker import RETRY_BACKOFF_MS, Broker
 from streams.clock import Clock
 from streams.identity import Directory, Identity, is_signature
 from streams.producer import Publisher
+from streams.reply_key import ReplyKey
 from streams.sealing import unseal
-from streams.topics import GATEWAY_REPLIES, Topic
+from streams.topic import Topic
+from streams.topics import GATEWAY_REPLIES
 
 A = TypeVar("A")
 log = logging.getLogger(__name__)
@@ -38,7 +39,6 @@ SIGNATURE_HEADER = "signature"
 ASKER_HEADER = "asker"
 REQUEST_HEADER = "request"
 AGENT_HEADER = "agent"
-ROTATION_MS = 3_600_000
 OPEN_REQUESTS_MAX = 10_000
 
 
@@ -74,6 +74,7 @@ class _Open:
     """A request that waits for its answer, and the key that opens it."""
 
     reply_key: X25519PrivateKey
+    reply_public_key: bytes
     role: Role | None
     answer: asyncio.Future[bytes] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -111,8 +112,7 @@ class Asker:
             else reply_partition
         )
         self._open: dict[str, _Open] = {}
-        self._reply_key = X25519PrivateKey.generate()
-        self._reply_key_made_at_ms = clock()
+        self._reply_key = ReplyKey()
         self._consumer: AIOKafkaConsumer | None = None
         self._listener: asyncio.Task[None] | None = None
 
@@ -131,9 +131,11 @@ class Asker:
         await self._consumer.seek_to_end(mine)
         await self._consumer.position(mine)
         self._listener = asyncio.create_task(self._listen(), name="replies")
+        self._reply_key.start()
 
     async def stop(self) -> None:
         """Disconnect; who still waits gets NoAnswerError at the deadline."""
+        self._reply_key.stop()
         if self._listener is not None:
             self._listener.cancel()
             with suppress(asyncio.CancelledError):
@@ -159,7 +161,7 @@ class Asker:
         if len(self._open) >= OPEN_REQUESTS_MAX:
             raise NoAnswerError("too many requests are open")
         request_id = request_id or secrets.token_hex(16)
-        waiting = _Open(self._current_reply_key(), _role_of(topic))
+        waiting = _Open(self._reply_key.current, self._reply_key.public, _role_of(topic))
         wire_id = f"{request_id}.{secrets.token_hex(4)}"  # a retry must not take the first's answer
         self._open[wire_id] = waiting
         # The answer may be here before the log's acknowledgment is.
@@ -195,7 +197,7 @@ class Asker:
                 sender=self._identity.key_id,
                 not_after_ms=self._clock() + deadline_ms,
                 reply_partition=self._partition,
-                reply_key=waiting.reply_key.public_key().public_bytes_raw(),
+                reply_key=waiting.reply_public_key,
                 body=msgspec.Raw(codec.encode(body)),
             )
         )
@@ -206,13 +208,6 @@ class Asker:
             value,
             headers={SIGNATURE_HEADER: signature, ASKER_HEADER: self._instance},
         )
-
-    def _current_reply_key(self) -> X25519PrivateKey:
-        """The key of this hour; open requests keep the one they were sent with."""
-        if self._clock() - self._reply_key_made_at_ms > ROTATION_MS:
-            self._reply_key = X25519PrivateKey.generate()
-            self._reply_key_made_at_ms = self._clock()
-        return self._reply_key
 
     async def _listen(self) -> None:
         assert self._consumer is not None

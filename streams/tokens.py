@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 from collections import OrderedDict
 from hashlib import sha256
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from schemas import codec
 from schemas.envelope import Role
@@ -21,6 +22,8 @@ C = TypeVar("C", bound=msgspec.Struct)
 TOKEN_BYTES_MAX = 4096
 CACHE_ENTRIES_MAX = 50_000
 LEEWAY_S = 5
+ISSUED_AHEAD_S_MAX = 30
+"""A clock may be ahead by so much."""
 
 
 class TokenError(PlayheadError):
@@ -29,6 +32,10 @@ class TokenError(PlayheadError):
     def __init__(self, reason: Literal["expired", "invalid"]) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+_NumericDate = Annotated[int, Meta(ge=0, le=2**53)]
+"""RFC 7519, section 2: whole seconds here, as far as JSON numbers are exact."""
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,11 +49,12 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class _Times(msgspec.Struct, frozen=True, kw_only=True):
     """The claims that every token must have, whatever else it says."""
 
-    iss: str
+    iss: Literal["playhead"]
     aud: str
-    jti: str
-    iat: int
-    exp: int
+    jti: Annotated[str, Meta(min_length=1, max_length=128)]
+    iat: _NumericDate
+    exp: _NumericDate
+    nbf: _NumericDate | None = None
 
 
 _headers: codec.Decoder[_Header] = codec.Decoder(_Header)
@@ -60,10 +68,20 @@ def issue(identity: Identity, claims: msgspec.Struct, *, typ: str) -> str:
     return f"{signing_input}.{base64url(identity.sign(signing_input.encode()))}"
 
 
-class TokenVerifier(Generic[C]):
-    """Checks one kind of token: one role's keys, one `typ`, one audience.
+class _Checked(NamedTuple):
+    """A token whose signature and claims were right."""
 
-    Checked tokens are remembered by hash until they expire: a signature check costs 0.1 ms.
+    key_id: str
+    expires_at_s: int
+    claims: Any
+
+
+class TokenVerifier(Generic[C]):
+    """Checks one kind of token: one role's keys, one `typ`, one issuer and audience, a lifetime
+    that its kind may have (RFC 8725, section 3; RFC 7519, section 4.1).
+
+    Checked tokens are remembered by hash until they expire: a signature check costs 0.1 ms. A key
+    that is no longer enrolled ends those it signed all the same.
     """
 
     def __init__(
@@ -74,15 +92,17 @@ class TokenVerifier(Generic[C]):
         *,
         typ: str,
         audience: str,
+        lifetime_s_max: int,
         clock: Clock,
     ) -> None:
         self._directory = directory
         self._role: Role = role
         self._typ = typ
         self._audience = audience
+        self._lifetime_s_max = lifetime_s_max
         self._clock = clock
         self._claims: codec.Decoder[C] = codec.Decoder(claims_type)
-        self._checked: OrderedDict[bytes, tuple[int, C]] = OrderedDict()
+        self._checked: OrderedDict[bytes, _Checked] = OrderedDict()
 
     def verify(self, token: str, *, expired_for_s_max: int = 0) -> C:
         """The claims; raises TokenError.
@@ -98,12 +118,14 @@ class TokenVerifier(Generic[C]):
             self._checked[digest] = known
             if len(self._checked) > CACHE_ENTRIES_MAX:
                 self._checked.popitem(last=False)
-        expires_at_s, claims = known
-        if self._clock() // 1000 > expires_at_s + LEEWAY_S + expired_for_s_max:
+        elif not self._directory.is_enrolled(known.key_id, self._role):
+            raise TokenError("invalid")
+        if self._clock() // 1000 > known.expires_at_s + LEEWAY_S + expired_for_s_max:
             raise TokenError("expired")
+        claims: C = known.claims
         return claims
 
-    def _check(self, token: str) -> tuple[int, C]:
+    def _check(self, token: str) -> _Checked:
         try:
             encoded_header, encoded_claims, encoded_signature = token.split(".")
             header = _headers.decode(_unbase64url(encoded_header))
@@ -118,9 +140,15 @@ class TokenVerifier(Generic[C]):
             raise TokenError("invalid")
         if not is_signature(key, signature, f"{encoded_header}.{encoded_claims}".encode()):
             raise TokenError("invalid")
-        if times.iat > self._clock() // 1000 + 30 or times.exp <= times.iat:
+        if not self._may_last(times):
             raise TokenError("invalid")
-        return times.exp, claims
+        return _Checked(header.kid, times.exp, claims)
+
+    def _may_last(self, times: _Times) -> bool:
+        """Whether the token has begun, and lives no longer than its kind may."""
+        begins_at_s = max(times.iat, times.nbf or 0)
+        has_begun = begins_at_s <= self._clock() // 1000 + ISSUED_AHEAD_S_MAX
+        return has_begun and 0 < times.exp - times.iat <= self._lifetime_s_max
 
 
 def _unbase64url(text: str) -> bytes:

@@ -5,90 +5,28 @@ The topics on the broker, the AsyncAPI document and what analytics stores come f
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
-from schemas.accounts import Account, AccountEvent
+from schemas.accounts import Account, AccountEvent, DataKey
 from schemas.bitrate import BitrateDecision
 from schemas.catalog import Title
 from schemas.delivery import LedgerEntry
 from schemas.envelope import Enrollment, Request
 from schemas.events import PlaybackEvent
 from schemas.folds import SessionFold
-from schemas.licenses import LicenseDecision, WrappedKey
+from schemas.licenses import KeyEncryptionKey, LicenseDecision, WrappedKey
 from schemas.operations import HandledLetter
+from schemas.packaging import KeysDelivered
 from schemas.recommendations import Recommendations
+from schemas.revocations import Revocation
 from schemas.sessions import Lease, Session, SessionControl
 from schemas.steering import SteeringDecision
 from schemas.watching import SessionSummary, Watch
+from streams.topic import Family, Topic
 
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
 _GIB: Final = 1 << 30
-
-
-class Family(StrEnum):
-    """Topics of one family have the same key space and so the same number of partitions."""
-
-    SESSION = "session"
-    ACCOUNT = "account"
-    PROFILE = "profile"
-    SINGLE = "single"
-    REPLIES = "replies"
-
-
-PARTITIONS: Final[dict[Family, int]] = {
-    Family.SESSION: 8,
-    Family.ACCOUNT: 8,
-    Family.PROFILE: 8,
-    Family.SINGLE: 1,
-    Family.REPLIES: 16,
-}
-"""As topics are made. Which of them may be given more later: `streams.partitions.GROWING`."""
-
-
-class Topic(msgspec.Struct, frozen=True, kw_only=True):
-    """One topic. Retention None is for ever; both bounds hold where both are given."""
-
-    name: str
-    carries: str
-    key: str
-    value: Any
-    """The type of the value; `bytes` where it is sealed."""
-    family: Family
-    writer: str
-    readers: tuple[str, ...]
-    retention_ms: int | None
-    retention_bytes: int | None = None
-    """Per partition."""
-    is_compacted: bool = False
-    is_authenticated: bool = False
-    """Records carry a MAC under the state key: who can only write to Kafka forges none."""
-    is_recorded: bool = False
-    """Analytics stores every record as a decision, by its schema."""
-    has_dead_letters: bool = False
-
-    @property
-    def partitions(self) -> int:
-        """How many partitions it is made with."""
-        return PARTITIONS[self.family]
-
-    @property
-    def dead_letters(self) -> Topic:
-        """The topic that takes what could not be read or handled; few records, so one partition."""
-        return Topic(
-            name=f"{self.name}.dead-letter",
-            carries=f"records of {self.name} that could not be read or handled, as they came",
-            key=self.key,
-            value=bytes,
-            family=Family.SINGLE,
-            writer="agents",
-            readers=("analytics",),
-            retention_ms=30 * _DAY_MS,
-        )
-
 
 PLAYBACK_EVENTS: Final = Topic(
     name="playback.events.v1",
@@ -161,7 +99,8 @@ ACCOUNT_REQUESTS: Final = Topic(
 )
 ACCOUNT_EVENTS: Final = Topic(
     name="account.events.v1",
-    carries="what happened to an account, without personal fields",
+    carries="what happened to an account and what it is since, without personal fields; kept for "
+    "ever: every past state is folded from it",
     key="account_id",
     value=AccountEvent,
     family=Family.ACCOUNT,
@@ -181,6 +120,19 @@ ACCOUNTS: Final = Topic(
     readers=("account", "license"),
     retention_ms=None,
     is_compacted=True,
+    is_authenticated=True,
+)
+ACCOUNT_KEYS: Final = Topic(
+    name="account.keys.v1",
+    carries="each account's own key, only wrapped; removed, nothing of the account can be read",
+    key="account_id",
+    value=DataKey,
+    family=Family.ACCOUNT,
+    writer="account",
+    readers=("account",),
+    retention_ms=None,
+    is_compacted=True,
+    forgets_within_ms=_HOUR_MS,
     is_authenticated=True,
 )
 LICENSE_REQUESTS: Final = Topic(
@@ -206,6 +158,7 @@ LICENSE_DECISIONS: Final = Topic(
     is_authenticated=True,
     is_recorded=True,
     has_dead_letters=True,
+    is_chained=True,
 )
 SESSIONS: Final = Topic(
     name="sessions.v1",
@@ -231,6 +184,19 @@ SESSION_LEASES: Final = Topic(
     retention_ms=_HOUR_MS,
     has_dead_letters=True,
 )
+REVOCATIONS: Final = Topic(
+    name="revocations.v1",
+    carries="accounts, devices, models, keys, sessions and tokens that an operator took back",
+    key="kind:subject",
+    value=Revocation,
+    family=Family.SINGLE,
+    writer="operator",
+    readers=("license", "gateway", "analytics"),
+    retention_ms=None,
+    is_compacted=True,
+    is_authenticated=True,
+    is_recorded=True,
+)
 SESSION_CONTROL: Final = Topic(
     name="session.control.v1",
     carries="sessions that gateways and edges refuse",
@@ -244,7 +210,7 @@ SESSION_CONTROL: Final = Topic(
 )
 KEY_REQUESTS: Final = Topic(
     name="key.requests.v1",
-    carries="a packager asks for a content's keys",
+    carries="a packager asks for a content's keys, an operator to rotate what wraps them",
     key="content_id",
     value=Request,
     family=Family.SINGLE,
@@ -253,11 +219,36 @@ KEY_REQUESTS: Final = Topic(
     retention_ms=_HOUR_MS,
     has_dead_letters=True,
 )
+KEY_DELIVERIES: Final = Topic(
+    name="key.deliveries.v1",
+    carries="whom a content's keys were given, before they are; never a key",
+    key="content_id",
+    value=KeysDelivered,
+    family=Family.SINGLE,
+    writer="license",
+    readers=("analytics",),
+    retention_ms=400 * _DAY_MS,
+    is_authenticated=True,
+    is_recorded=True,
+    has_dead_letters=True,
+)
 CONTENT_KEYS: Final = Topic(
     name="content.keys.v1",
     carries="content keys, only wrapped",
     key="key_id",
     value=WrappedKey,
+    family=Family.SINGLE,
+    writer="license",
+    readers=("license",),
+    retention_ms=None,
+    is_compacted=True,
+    is_authenticated=True,
+)
+KEY_ENCRYPTION_KEYS: Final = Topic(
+    name="key.encryption.keys.v1",
+    carries="versions of what wraps content keys, only wrapped by the root",
+    key="kek_id",
+    value=KeyEncryptionKey,
     family=Family.SINGLE,
     writer="license",
     readers=("license",),

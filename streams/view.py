@@ -22,13 +22,14 @@ from streams.broker import RETRY_BACKOFF_MS, Broker
 from streams.clock import Clock
 from streams.reader import RecordReader
 from streams.records import Record
-from streams.topics import Topic
+from streams.topic import Topic
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 POLL_MS = 500
 READ_RECORDS_MAX = 5_000
+LAGGING_BYTES_MIN = 256 << 10
 
 
 class View(Generic[T]):
@@ -49,7 +50,9 @@ class View(Generic[T]):
         keep: bool = True,
         from_end: bool = False,
         entries_max: int | None = None,
+        may_lag: bool = False,
     ) -> None:
+        """`may_lag`: half a second late is soon enough, and each record need not cost a fetch."""
         self._broker = broker
         self._topic = topic
         self._clock = clock
@@ -58,6 +61,7 @@ class View(Generic[T]):
         self._keep = keep
         self._from_end = from_end
         self._entries_max = entries_max
+        self._fetch_bytes_min = LAGGING_BYTES_MIN if may_lag else 1
         self._entries: OrderedDict[str, T] = OrderedDict()
         self._changed = asyncio.Condition()
         self._consumer: AIOKafkaConsumer | None = None
@@ -73,6 +77,7 @@ class View(Generic[T]):
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=POLL_MS,
+            fetch_min_bytes=self._fetch_bytes_min,
             retry_backoff_ms=RETRY_BACKOFF_MS,
             max_partition_fetch_bytes=4 << 20,
             isolation_level="read_uncommitted",
@@ -125,6 +130,16 @@ class View(Generic[T]):
             async with asyncio.timeout(timeout_ms / 1000), self._changed:
                 await self._changed.wait_for(condition)
         return condition()
+
+    async def reach_end(self, partition: int) -> int:
+        """Read to where the partition ends now; that offset. Raises KafkaError."""
+        assert self._consumer is not None, "start() first"
+        place = TopicPartition(self._broker.physical(self._topic.name), partition)
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets([place])
+        async with self._changed:
+            while not await self._has_reached(ends):
+                await self._changed.wait()
+        return ends[place]
 
     async def _has_reached(self, ends: dict[TopicPartition, int]) -> bool:
         assert self._consumer is not None

@@ -22,24 +22,31 @@ from schemas.catalog import Title
 from schemas.envelope import Enrollment, Refused, Role
 from schemas.ids import uuid7
 from schemas.recommendations import Recommendations
+from schemas.revocations import Revocation
 from schemas.secrets import SecretBytes
 from schemas.sessions import SessionClaims, SessionControl
 from schemas.steering import SteeringDecision
 from schemas.tokens import (
+    ACCESS_TOKEN_S,
     ACCESS_TYP,
+    ADMIN_TOKEN_S_MAX,
     ADMIN_TYP,
     AUDIENCE,
     ISSUER,
+    PROFILE_TOKEN_S,
+    PROFILE_TYP,
+    SESSION_TOKEN_S_MAX,
     SESSION_TYP,
     AccessClaims,
     AdminClaims,
     AdminRole,
+    ProfileClaims,
 )
 from streams.identity import Identity
 from streams.producer import Receipt, UnavailableError
 from streams.requests import NoAnswerError, RefusedError
 from streams.tokens import TokenVerifier, issue
-from streams.topics import Topic
+from streams.topic import Topic
 
 V = TypeVar("V")
 NOW_MS = 1_800_000_000_000
@@ -132,6 +139,9 @@ class MemoryView(Generic[V]):
         if self._feed is not None:
             self._feed.tell(key)
 
+    def remove(self, key: str) -> None:
+        del self._entries[key]
+
     def get(self, key: str) -> V | None:
         return self._entries.get(key)
 
@@ -165,6 +175,9 @@ class MemoryDirectory:
             enrolled_at_ms=0,
             not_after_ms=NOW_MS * 2,
         )
+
+    def is_enrolled(self, key_id: str, role: Role) -> bool:
+        return self.signing_key(key_id, role) is not None
 
     def signing_key(self, key_id: str, role: Role) -> Any:
         identity = self.identities.get(role)
@@ -211,14 +224,22 @@ class World:
         self.bitrates: MemoryView[BitrateDecision] = MemoryView(self.feed)
         self.steering: MemoryView[SteeringDecision] = MemoryView()
         self.recommendations: MemoryView[Recommendations] = MemoryView()
+        self.revocations: MemoryView[Revocation] = MemoryView()
         self.controls: MemoryView[SessionControl] = MemoryView(self.feed)
+        self.billing_secrets: tuple[SecretBytes, ...] = ()
         self._tokens = 0
 
     def ports(self) -> GatewayPorts:
-        def verifier(role: Role, claims: Any, typ: str) -> Any:
+        def verifier(role: Role, claims: Any, typ: str, lifetime_s_max: int) -> Any:
             directory: Any = self.directory
             return TokenVerifier(
-                directory, role, claims, typ=typ, audience=AUDIENCE, clock=self.clock
+                directory,
+                role,
+                claims,
+                typ=typ,
+                audience=AUDIENCE,
+                lifetime_s_max=lifetime_s_max,
+                clock=self.clock,
             )
 
         return GatewayPorts(
@@ -231,15 +252,18 @@ class World:
                 steering=self.steering,
                 recommendations=self.recommendations,
                 controls=self.controls,
+                revocations=self.revocations,
                 changes=self.feed,
             ),
-            access_tokens=verifier("account", AccessClaims, ACCESS_TYP),
-            session_tokens=verifier("license", SessionClaims, SESSION_TYP),
-            admin_tokens=verifier("operator", AdminClaims, ADMIN_TYP),
+            access_tokens=verifier("account", AccessClaims, ACCESS_TYP, ACCESS_TOKEN_S),
+            profile_tokens=verifier("account", ProfileClaims, PROFILE_TYP, PROFILE_TOKEN_S),
+            session_tokens=verifier("license", SessionClaims, SESSION_TYP, SESSION_TOKEN_S_MAX),
+            admin_tokens=verifier("operator", AdminClaims, ADMIN_TYP, ADMIN_TOKEN_S_MAX),
             directory=self.directory,
             deployment_secret=SecretBytes(b"d" * 32),
             clock=self.clock,
             randomness=CountingRandomness(),
+            billing_secrets=lambda: self.billing_secrets,
         )
 
     def access_token(self, account_id: str = "", *, ver: int = 1, lifetime_s: int = 900) -> str:
@@ -255,6 +279,20 @@ class World:
             fam="family-1",
         )
         return issue(self.directory.identity("account"), claims, typ=ACCESS_TYP)
+
+    def profile_token(self, account_id: str, profile_id: str, pin_set_at_ms: int) -> str:
+        iat = self.clock() // 1000
+        claims = ProfileClaims(
+            iss=ISSUER,
+            aud=AUDIENCE,
+            sub=account_id,
+            jti=self.new_id(),
+            iat=iat,
+            exp=iat + PROFILE_TOKEN_S,
+            profile_id=profile_id,
+            pin_set_at_ms=pin_set_at_ms,
+        )
+        return issue(self.directory.identity("account"), claims, typ=PROFILE_TYP)
 
     def session_claims(self, **given: Any) -> SessionClaims:
         iat = self.clock() // 1000
@@ -279,7 +317,7 @@ class World:
             self.directory.identity("license"), claims or self.session_claims(), typ=SESSION_TYP
         )
 
-    def admin_token(self, role: AdminRole) -> str:
+    def admin_token(self, role: AdminRole, contents: tuple[str, ...] = ()) -> str:
         iat = self.clock() // 1000
         claims = AdminClaims(
             iss=ISSUER,
@@ -289,6 +327,7 @@ class World:
             iat=iat,
             exp=iat + 3600,
             role=role,
+            contents=contents,
         )
         return issue(self.directory.identity("operator"), claims, typ=ADMIN_TYP)
 

@@ -14,6 +14,7 @@ GROUPS: Final = {
     "a browser": ("tests/e2e/", "tests/clients/test_browser_", "tests/clients/test_epas_sdk.py"),
     "an operated deployment": (
         "tests/integration/test_commands.py",
+        "tests/integration/test_ports.py",
         "tests/integration/test_operations.py",
     ),
     # Two cores carry no other whole deployment beside one that starts again and again.

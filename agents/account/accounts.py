@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from msgspec.structs import replace
+
 from agents.account.state import AccountState
 from agents.account.vault import Vault
-from schemas.accounts import Account
+from schemas.accounts import Account, AccountEvent
 from streams.records import Record
 
 
@@ -20,6 +22,7 @@ class Accounts:
         self._accounts: dict[str, Account] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._waiting: dict[str, int] = {}
+        self._told: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._accounts)
@@ -30,15 +33,40 @@ class Accounts:
             self._keep(record.value)
 
     def load(self, account_id: str) -> AccountState | None:
-        """The account, opened; raises InvalidMessageError where another key sealed it."""
-        account = self._accounts.get(account_id)
-        return None if account is None else self._vault.open(account)
+        """The account, opened; None where there is none, or it was erased.
 
-    def store(self, state: AccountState) -> Account:
-        """Keep the new state and give it sealed, as it is to be published."""
-        account = self._vault.seal(state)
+        Raises InvalidMessageError where another key sealed it.
+        """
+        account = self._accounts.get(account_id)
+        if account is None or account.erased_at_ms is not None:
+            return None
+        return self._vault.open(account)
+
+    def erased_version(self, account_id: str) -> int:
+        """The version of the erased account of this id; 0 where there is none."""
+        account = self._accounts.get(account_id)
+        return 0 if account is None or account.erased_at_ms is None else account.version
+
+    def store(self, state: AccountState, events: tuple[AccountEvent, ...] = ()) -> Account:
+        """Keep the new state and what made it; give it sealed, as it is to be published."""
+        account = replace(self._vault.seal(state), happened=events)
         self._keep(account)
         return account
+
+    def untold(self, account_id: str) -> tuple[AccountEvent, ...]:
+        """What made the newest version, where this process did not tell it itself.
+
+        Whoever wrote that version may have ended before its events were in the log. They are told
+        again, before the next version takes their place; readers count them once.
+        """
+        account = self._accounts.get(account_id)
+        if account is None or self._told.get(account_id) == account.version:
+            return ()
+        return account.happened
+
+    def told(self, account: Account) -> None:
+        """The events of this version are in the log."""
+        self._told[account.account_id] = account.version
 
     def _keep(self, account: Account) -> None:
         known = self._accounts.get(account.account_id)

@@ -1,7 +1,8 @@
 """The way out for mail: one private file per message in a folder, for the operator's mailer.
 
 Playhead sends no mail itself. A mailer takes each file (JSON: kind, email, token, expires_at_ms),
-sends it and deletes it; what nobody took is deleted when it has expired.
+sends it and deletes it; what nobody took is deleted when it has expired. Kinds: `password_reset`,
+and `sign_up_repeated` (without a token): somebody wanted an account where there is one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from agents.account.outcome import ResetMail
+from agents.account.outcome import ResetMail, SignUpMail
 from schemas import codec
 from schemas.errors import InvalidMessageError
 
@@ -35,9 +36,9 @@ _messages: codec.Decoder[Message] = codec.Decoder(Message)
 
 
 class Mail(Protocol):
-    """Whoever brings a reset token to its address."""
+    """Whoever brings messages to their address."""
 
-    def deliver(self, name: str, mail: ResetMail, now_ms: int) -> None:
+    def deliver(self, name: str, mail: ResetMail | SignUpMail, now_ms: int) -> None:
         """Hand it over; the same name twice is the same message. Raises OSError."""
 
 
@@ -47,15 +48,15 @@ class Outbox:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def deliver(self, name: str, mail: ResetMail, now_ms: int) -> None:
+    def deliver(self, name: str, mail: ResetMail | SignUpMail, now_ms: int) -> None:
         """Write the message whole or not at all; raises OSError."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._drop_expired(now_ms) >= MESSAGES_MAX:
             raise OSError(f"{self._folder} is full: no mailer takes its messages")
         message = Message(
-            kind="password_reset",
+            kind="password_reset" if isinstance(mail, ResetMail) else "sign_up_repeated",
             email=mail.email,
-            token=mail.token.text(),
+            token=mail.token.text() if isinstance(mail, ResetMail) else "",
             expires_at_ms=mail.expires_at_ms,
         )
         temporary = self._folder / f".{name}.new"

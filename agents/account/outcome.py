@@ -8,7 +8,18 @@ import msgspec
 
 from agents.account.rules import Facts
 from agents.account.state import AccountState, Private, account_view
-from schemas.accounts import Account, AccountEvent, AccountFact, AccountView, Done
+from schemas.accounts import (
+    Account,
+    AccountEvent,
+    AccountFact,
+    AccountView,
+    Actor,
+    BillingOutcome,
+    DeviceNames,
+    Done,
+    Profile,
+    ProfileFacts,
+)
 from schemas.envelope import Refused
 from schemas.secrets import SecretText
 
@@ -24,6 +35,15 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlocked:
+    """A proof is due that the PIN was said: the shell signs it."""
+
+    account_id: str
+    profile_id: str
+    pin_set_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class ResetMail:
     """A reset token on its way to the address; never in an answer or a topic."""
 
@@ -35,7 +55,18 @@ class ResetMail:
         return "ResetMail(***)"
 
 
-Answer = AccountView | Done | Refused | Grant
+@dataclass(frozen=True, slots=True)
+class SignUpMail:
+    """Somebody wanted an account with an address that has one: only its owner is told."""
+
+    email: str
+    expires_at_ms: int
+
+    def __repr__(self) -> str:
+        return "SignUpMail(***)"
+
+
+Answer = AccountView | BillingOutcome | DeviceNames | Done | Refused | Grant | Unlocked
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +76,9 @@ class Outcome:
     answer: Answer
     state: AccountState | None = None
     events: tuple[AccountEvent, ...] = ()
-    mail: ResetMail | None = None
+    mail: ResetMail | SignUpMail | None = None
+    destroys_key: bool = False
+    """Nothing that was sealed for the account may be opened any more, by anybody."""
 
 
 def refused(status: int, reason: str, detail: str = "") -> Outcome:
@@ -54,9 +87,16 @@ def refused(status: int, reason: str, detail: str = "") -> Outcome:
 
 
 def happened(
-    account: Account, fact: AccountFact, facts: Facts, *, profile_id: str = "", reason: str = ""
+    account: Account,
+    fact: AccountFact,
+    facts: Facts,
+    *,
+    profile_id: str = "",
+    reason: str = "",
+    by: Actor = "viewer",
+    by_name: str = "",
 ) -> AccountEvent:
-    """The event, without anything personal."""
+    """The event, without anything personal, and the account as it is after it."""
     return AccountEvent(
         account_id=account.account_id,
         fact=fact,
@@ -66,6 +106,23 @@ def happened(
         subscription_state=account.subscription.state,
         profile_id=profile_id,
         reason=reason,
+        subscription=account.subscription,
+        profiles=tuple(map(profile_facts, account.profiles)),
+        is_closed=account.is_closed,
+        signed_out_at_ms=account.signed_out_at_ms,
+        by=by,
+        by_name=by_name,
+    )
+
+
+def profile_facts(profile: Profile) -> ProfileFacts:
+    """A profile without its name."""
+    return ProfileFacts(
+        profile_id=profile.profile_id,
+        language=profile.language,
+        maturity=profile.maturity,
+        created_at_ms=profile.created_at_ms,
+        pin_set_at_ms=profile.pin_set_at_ms,
     )
 
 
@@ -86,6 +143,6 @@ def changed(
     )
 
 
-def viewed(state: AccountState) -> AccountView:
+def viewed(state: AccountState, facts: Facts) -> AccountView:
     """The state as an answer."""
-    return account_view(state.account)
+    return account_view(state.account, facts.now_ms)

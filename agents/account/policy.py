@@ -7,27 +7,30 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from msgspec.structs import replace
-
-from agents.account import profiles, signing
-from agents.account.outcome import Outcome, changed, happened, refused, viewed
+from agents.account import devices, erasing, pins, profiles, signing, subscriptions
+from agents.account.outcome import Outcome, refused, viewed
 from agents.account.rules import Facts
 from agents.account.state import AccountState
 from schemas.accounts import (
     AccountRequest,
+    ApplyBillingEvent,
     CreateProfile,
     DeleteProfile,
     Done,
     EnsureAccount,
+    EraseAccount,
     GetAccount,
+    GetDeviceNames,
+    NameDevice,
     Refresh,
     RequestPasswordReset,
     ResetPassword,
+    SetPin,
     SetSubscription,
     SignIn,
     SignOut,
     SignUp,
-    Subscription,
+    UnlockProfile,
     UpdateProfile,
 )
 
@@ -51,21 +54,36 @@ def decide(  # noqa: PLR0911 - a dispatch has one return per command
             return signing.reset(state, facts)
         case EnsureAccount():
             return signing.ensure(state, command, facts)
+        case EraseAccount():
+            return erasing.erase(state, facts)
         case _:
             return _decide_signed_in(state, command, facts)
 
 
-def _decide_signed_in(  # noqa: PLR0911 - the same
-    state: AccountState | None,
-    command: SignOut | GetAccount | CreateProfile | UpdateProfile | DeleteProfile | SetSubscription,
-    facts: Facts,
+SignedIn = (
+    SignOut
+    | GetAccount
+    | CreateProfile
+    | UpdateProfile
+    | DeleteProfile
+    | SetPin
+    | UnlockProfile
+    | NameDevice
+    | GetDeviceNames
+    | SetSubscription
+    | ApplyBillingEvent
+)
+"""Commands that need an account that is there."""
+
+
+def _decide_signed_in(  # noqa: PLR0911, PLR0912 - the same
+    state: AccountState | None, command: SignedIn, facts: Facts
 ) -> Outcome:
-    """Commands that need an account that is there."""
     if state is None:
         return refused(404, "unknown-account")
     match command:
         case GetAccount():
-            return Outcome(viewed(state))
+            return Outcome(viewed(state, facts))
         case SignOut():
             return signing.sign_out(state, command, facts)
         case CreateProfile():
@@ -74,24 +92,20 @@ def _decide_signed_in(  # noqa: PLR0911 - the same
             return profiles.update(state, command, facts)
         case DeleteProfile():
             return profiles.delete(state, command, facts)
+        case SetPin():
+            return pins.set_pin(state, command, facts)
+        case UnlockProfile():
+            return pins.unlock(state, command, facts)
+        case NameDevice():
+            return devices.name_device(state, command, facts)
+        case GetDeviceNames():
+            return devices.device_names(state)
         case SetSubscription():
-            return _set_subscription(state, command, facts)
+            return subscriptions.set_subscription(state, command, facts)
+        case ApplyBillingEvent():
+            return subscriptions.apply_billing_event(state, command, facts)
         case _:
             assert_never(command)
-
-
-def _set_subscription(state: AccountState, command: SetSubscription, facts: Facts) -> Outcome:
-    if command.state != "none" and command.plan not in facts.rules.plans:
-        return refused(400, "unknown-plan", f"there is no plan {command.plan!r}")
-    subscription = Subscription(
-        plan=command.plan, state=command.state, since_ms=facts.now_ms, until_ms=command.until_ms
-    )
-    current = state.account.subscription
-    if replace(current, since_ms=facts.now_ms) == subscription:
-        return Outcome(viewed(state))
-    new = changed(state, facts, account=replace(state.account, subscription=subscription))
-    event = happened(new.account, "subscription_changed", facts)
-    return Outcome(viewed(new), new, (event,))
 
 
 def repeat(state: AccountState, command: AccountRequest, facts: Facts) -> Outcome:
@@ -99,7 +113,11 @@ def repeat(state: AccountState, command: AccountRequest, facts: Facts) -> Outcom
     match command:
         case SignIn() | Refresh():
             return signing.grant_again(state, facts)
-        case SignOut() | RequestPasswordReset() | ResetPassword():
+        case SignUp():
+            return Outcome(signing.new_view(command, facts))
+        case SignOut() | RequestPasswordReset() | ResetPassword() | NameDevice():
             return Outcome(Done())
+        case ApplyBillingEvent():
+            return Outcome(subscriptions.outcome_of(state, "repeated"))
         case _:
-            return Outcome(viewed(state))
+            return Outcome(viewed(state, facts))

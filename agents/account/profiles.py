@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from agents.account import pins
 from agents.account.outcome import Outcome, changed, happened, refused, viewed
 from agents.account.rules import Facts
 from agents.account.state import AccountState
@@ -24,6 +25,8 @@ def create(state: AccountState, command: CreateProfile, facts: Facts) -> Outcome
         return refused(409, "profile-limit", f"at most {facts.rules.profiles_max} profiles")
     if not _LANGUAGE.fullmatch(command.language):
         return refused(400, "language", "not a language tag")
+    if not pins.may_reach(state, command.maturity, command.proof):
+        return _guarded()
     profile = Profile(
         profile_id=str(uuid7(facts.now_ms, facts.randomness[40:50])),
         name=command.name,
@@ -33,7 +36,7 @@ def create(state: AccountState, command: CreateProfile, facts: Facts) -> Outcome
     )
     new = changed(state, facts, account=replace(state.account, profiles=(*existing, profile)))
     event = happened(new.account, "profile_created", facts, profile_id=profile.profile_id)
-    return Outcome(viewed(new), new, (event,))
+    return Outcome(viewed(new, facts), new, (event,))
 
 
 def update(state: AccountState, command: UpdateProfile, facts: Facts) -> Outcome:
@@ -45,28 +48,44 @@ def update(state: AccountState, command: UpdateProfile, facts: Facts) -> Outcome
         for name in ("name", "language", "maturity")
         if (value := getattr(command, name)) is not None
     }
-    profiles = tuple(
-        replace(profile, **given) if profile.profile_id == command.profile_id else profile
-        for profile in state.account.profiles
-    )
-    if not _has(state, command.profile_id):
+    profile = pins.profile_of(state, command.profile_id)
+    if profile is None:
         return refused(404, "unknown-profile")
+    maturity = command.maturity if command.maturity is not None else profile.maturity
+    is_higher = maturity > profile.maturity
+    if not pins.may_change(state, profile, command.proof) or (
+        is_higher and not pins.may_reach(state, maturity, command.proof)
+    ):
+        return _guarded()
+    profiles = tuple(
+        replace(each, **given) if each.profile_id == command.profile_id else each
+        for each in state.account.profiles
+    )
     if profiles == state.account.profiles:
-        return Outcome(viewed(state))
+        return Outcome(viewed(state, facts))
     new = changed(state, facts, account=replace(state.account, profiles=profiles))
     event = happened(new.account, "profile_updated", facts, profile_id=command.profile_id)
-    return Outcome(viewed(new), new, (event,))
+    return Outcome(viewed(new, facts), new, (event,))
 
 
 def delete(state: AccountState, command: DeleteProfile, facts: Facts) -> Outcome:
     """Remove a viewer."""
-    if not _has(state, command.profile_id):
+    profile = pins.profile_of(state, command.profile_id)
+    if profile is None:
         return refused(404, "unknown-profile")
+    if not pins.may_change(state, profile, command.proof):
+        return _guarded()
     rest = tuple(p for p in state.account.profiles if p.profile_id != command.profile_id)
-    new = changed(state, facts, account=replace(state.account, profiles=rest))
+    kept = {each: pin for each, pin in state.private.pins.items() if each != command.profile_id}
+    new = changed(
+        state,
+        facts,
+        account=replace(state.account, profiles=rest),
+        private=replace(state.private, pins=kept),
+    )
     event = happened(new.account, "profile_deleted", facts, profile_id=command.profile_id)
-    return Outcome(viewed(new), new, (event,))
+    return Outcome(viewed(new, facts), new, (event,))
 
 
-def _has(state: AccountState, profile_id: str) -> bool:
-    return any(profile.profile_id == profile_id for profile in state.account.profiles)
+def _guarded() -> Outcome:
+    return refused(403, "profile-pin", "say the PIN of a profile of this age or above first")

@@ -27,6 +27,7 @@ class AccountRules(msgspec.Struct, frozen=True, kw_only=True):
     password_characters_min: int = 8
     password_characters_max: int = 256
     marks_max: int = 16
+    device_names_max: int = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,12 @@ class Facts:
     """Of `credentials.password` against the state's hash."""
     password_hash: str = ""
     """Of the password that is to be kept from now on; empty where none is."""
+    pin_matches: bool = False
+    """Of `credentials.pin` against the hash of the profile that the command names."""
+    pin_hash: str = ""
+    """Of the PIN that is to be kept from now on."""
+    erased_version: int = 0
+    """Of the erased account that had this id: one that begins anew counts on from it."""
 
     @property
     def mark(self) -> str:

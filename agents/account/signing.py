@@ -17,27 +17,29 @@ from agents.account.outcome import (
     Grant,
     Outcome,
     ResetMail,
+    SignUpMail,
     changed,
     happened,
     refused,
     viewed,
 )
 from agents.account.rules import Facts
-from agents.account.state import AccountState, PendingReset, Private
+from agents.account.state import AccountState, PendingReset, Private, account_view
 from schemas.accounts import (
     CANARY_PLAN,
     Account,
     AccountEvent,
     AccountRequest,
+    AccountView,
     Done,
     EnsureAccount,
     ResetPassword,
     SignOut,
     SignUp,
-    Subscription,
 )
 from schemas.errors import InvalidMessageError
 from schemas.secrets import SecretText
+from schemas.subscriptions import Subscription
 from schemas.tokens import opaque_token, opaque_token_bytes
 
 _EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,190}")
@@ -50,7 +52,9 @@ def _denied() -> Outcome:
 
 
 def sign_up(state: AccountState | None, command: SignUp, facts: Facts) -> Outcome:
-    """Create the account; 409 where the address has one."""
+    """Create the account. Where the address has one, the answer is the same: its owner gets mail,
+    and whoever asked learns nothing (they know the password, or they do not sign in).
+    """
     assert facts.credentials is not None
     if not _EMAIL.fullmatch(facts.credentials.email):
         return refused(400, "email", "not an address")
@@ -59,9 +63,18 @@ def sign_up(state: AccountState | None, command: SignUp, facts: Facts) -> Outcom
     if command.plan and command.plan not in facts.rules.plans - {CANARY_PLAN}:
         return refused(400, "unknown-plan", f"there is no plan {command.plan!r}")
     if state is not None:
-        return refused(409, "account-exists")
+        mail = SignUpMail(state.private.email, facts.now_ms + facts.rules.reset_ms)
+        kept = changed(state, facts)
+        event = happened(kept.account, "sign_up_repeated", facts)
+        return Outcome(new_view(command, facts), kept, (event,), mail)
     private = Private(email=facts.credentials.email, password_hash=facts.password_hash)
     return _created(command.account_id, _first_subscription(command.plan, facts), private, facts)
+
+
+def new_view(command: SignUp, facts: Facts) -> AccountView:
+    """What every sign-up is answered, whether the address was new or not."""
+    account = _account(command.account_id, _first_subscription(command.plan, facts), facts)
+    return account_view(replace(account, version=1), facts.now_ms)
 
 
 def needs_hash(state: AccountState | None, command: AccountRequest, facts: Facts) -> bool:
@@ -69,7 +82,7 @@ def needs_hash(state: AccountState | None, command: AccountRequest, facts: Facts
     if facts.credentials is None or password_problem(facts.credentials.password, facts):
         return False
     if isinstance(command, SignUp):
-        return state is None
+        return True  # also where it is not kept: it must take as long
     if isinstance(command, ResetPassword):
         return state is not None and is_reset_token(state, facts)
     return False
@@ -93,21 +106,24 @@ def _first_subscription(plan: str, facts: Facts) -> Subscription:
 def ensure(state: AccountState | None, command: EnsureAccount, facts: Facts) -> Outcome:
     """The account of an outside identity, made at its first use."""
     if state is not None:
-        return Outcome(viewed(state))
+        return Outcome(viewed(state, facts))
     return _created(command.account_id, _first_subscription("", facts), Private(), facts)
 
 
 def _created(
     account_id: str, subscription: Subscription, private: Private, facts: Facts
 ) -> Outcome:
-    account = Account(
+    new = changed(AccountState(_account(account_id, subscription, facts), private), facts)
+    return Outcome(viewed(new, facts), new, (happened(new.account, "account_created", facts),))
+
+
+def _account(account_id: str, subscription: Subscription, facts: Facts) -> Account:
+    return Account(
         account_id=account_id,
-        version=0,
+        version=facts.erased_version,
         created_at_ms=facts.now_ms,
         subscription=subscription,
     )
-    new = changed(AccountState(account, private), facts)
-    return Outcome(viewed(new), new, (happened(new.account, "account_created", facts),))
 
 
 def sign_in(state: AccountState | None, facts: Facts) -> Outcome:
@@ -166,15 +182,25 @@ def grant_again(state: AccountState, facts: Facts) -> Outcome:
 
 
 def sign_out(state: AccountState, command: SignOut, facts: Facts) -> Outcome:
-    """End one family, or all."""
+    """End one family; or all, and every session with them."""
     if command.everywhere:
-        private = replace(state.private, families=())
-    else:
-        private = families.without(state.private, command.family)
+        new = _signed_out_everywhere(state, state.private, facts)
+        return Outcome(Done(), new, (happened(new.account, "signed_out_everywhere", facts),))
+    private = families.without(state.private, command.family)
     if private == state.private:
         return Outcome(Done())
     new = changed(state, facts, private=private)
     return Outcome(Done(), new, (happened(new.account, "signed_out", facts),))
+
+
+def _signed_out_everywhere(state: AccountState, private: Private, facts: Facts) -> AccountState:
+    """Refresh tokens end here; access tokens and sessions by what the license agent reads."""
+    account = replace(
+        state.account,
+        signed_out_at_ms=facts.now_ms,
+        signed_out_version=state.account.version + 1,
+    )
+    return changed(state, facts, account=account, private=replace(private, families=()))
 
 
 def request_reset(state: AccountState | None, facts: Facts) -> Outcome:
@@ -198,8 +224,8 @@ def reset(state: AccountState | None, facts: Facts) -> Outcome:
         return refused(400, "reset-token", "wrong, expired or already used")
     if reason := password_problem(facts.credentials.password, facts):
         return refused(400, "password", reason)
-    private = replace(state.private, password_hash=facts.password_hash, families=(), reset=None)
-    new = changed(state, facts, private=private)
+    private = replace(state.private, password_hash=facts.password_hash, reset=None)
+    new = _signed_out_everywhere(state, private, facts)
     return Outcome(Done(), new, (happened(new.account, "password_reset", facts),))
 
 

@@ -44,6 +44,16 @@ class Private(msgspec.Struct, frozen=True, kw_only=True):
     Marks of request ids, not offsets: offsets start again when the log is restored or its topic
     gets a new version. Requests live for seconds (`not_after`), so the last few are enough.
     """
+    pins: dict[str, str] = {}
+    """Argon2id of each PIN, by profile."""
+    device_names: dict[str, str] = {}
+    """By device id; the one named last comes last."""
+    billing_at_ms: int = 0
+    """When what the subscription follows happened, by billing's clock."""
+    billing_event_id: str = ""
+    """Its event; empty where an operator said it."""
+    billing_marks: tuple[str, ...] = ()
+    """Of the last billing events that counted."""
 
     def __repr__(self) -> str:
         return "Private(***)"
@@ -57,13 +67,14 @@ class AccountState:
     private: Private
 
 
-def account_view(account: Account) -> AccountView:
-    """The account as its viewer may see it."""
+def account_view(account: Account, now_ms: int) -> AccountView:
+    """The account as its viewer may see it now."""
+    subscription = account.subscription.at(now_ms)
     return AccountView(
         account_id=account.account_id,
-        plan=account.subscription.plan,
-        subscription_state=account.subscription.state,
-        subscription_until_ms=account.subscription.until_ms,
+        plan=subscription.plan,
+        subscription_state=subscription.state,
+        subscription_until_ms=subscription.until_ms,
         profiles=account.profiles,
         version=account.version,
     )

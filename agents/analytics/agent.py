@@ -10,7 +10,7 @@ import faust
 from agents.analytics.sink import Sink, SinkLimits
 from agents.analytics.store import Store, StoreUnavailableError, parse_store_url
 from agents.shell import ShellPorts
-from streams.topics import Topic
+from streams.topic import Topic
 
 
 class AnalyticsAgent:

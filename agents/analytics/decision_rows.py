@@ -18,7 +18,7 @@ from schemas import codec
 from schemas.errors import UnknownTypeError
 from schemas.secrets import SecretBytes
 from streams.reader import RawRecord, RecordReader
-from streams.topics import Topic
+from streams.topic import Topic
 
 _TEXTS: Final = ("session_id", "account_id", "profile_id", "content_id", "outcome", "reason")
 _TIMES: Final = ("decided_at_ms", "at_ms", "as_of_ms")

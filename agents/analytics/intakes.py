@@ -13,14 +13,8 @@ from agents.analytics.intake import DecisionIntake, Intake, Knowledge, PlainInta
 from agents.analytics.summary_rows import SummaryReader
 from schemas.secrets import SecretBytes
 from streams.clock import Clock
-from streams.topics import (
-    BY_NAME,
-    PLAYBACK_BANDWIDTH,
-    PLAYBACK_EVENTS,
-    SESSION_SUMMARIES,
-    TOPICS,
-    Topic,
-)
+from streams.topic import Topic
+from streams.topics import BY_NAME, PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS, SESSION_SUMMARIES, TOPICS
 
 PLAYBACK = (PLAYBACK_EVENTS, PLAYBACK_BANDWIDTH)
 _SUFFIX = ".dead-letter"

@@ -34,7 +34,8 @@ from streams.dead_letter_limit import DeadLetterLimit
 from streams.dead_letters import publish_dead_letter
 from streams.partitions import METADATA_AGE_MS_MAX
 from streams.reader import RawRecord
-from streams.topics import BY_NAME, Topic
+from streams.topic import Topic
+from streams.topics import BY_NAME
 
 log = logging.getLogger(__name__)
 

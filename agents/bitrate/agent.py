@@ -11,6 +11,7 @@ from typing import Any, Final
 import faust
 
 from agents.bitrate.ceilings import SESSIONS_MAX, TICK_MS, Ceilings
+from agents.bitrate.stochastic import compile_all
 from agents.shell import ShellPorts, serve
 from schemas.bitrate import BitrateDecision
 from schemas.catalog import Title
@@ -57,7 +58,12 @@ class BitrateAgent:
 
     async def start(self) -> None:
         """Read sessions, titles and the ceilings decided before."""
-        await asyncio.gather(self._sessions.start(), self._titles.start(), self._decisions.start())
+        await asyncio.gather(
+            asyncio.to_thread(compile_all),  # it takes seconds, once for each machine
+            self._sessions.start(),
+            self._titles.start(),
+            self._decisions.start(),
+        )
         self._ticker = asyncio.create_task(self._tick_for_ever(), name="bitrate tick")
 
     def attach(self, app: faust.App) -> None:

@@ -1,6 +1,6 @@
-"""What a session may play now: a pure function of what was seen of it, its ladder and the time.
+"""What a session may play now: a pure function of what was seen of it, its title and the time.
 
-The seam for another policy is `SessionState`, `observe`, `decide` and `resume`.
+The plan is `stochastic.choose_rung`'s; here is what it is asked, and when it is not asked at all.
 """
 
 from __future__ import annotations
@@ -8,65 +8,48 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
-from agents.bitrate.identity import SeenSource, mark_seen
 from agents.bitrate.ladder import Ladder
-from agents.bitrate.observation import Observation
-from agents.bitrate.plan import (
-    ESTIMATE_SAMPLES,
-    affordable_rung,
-    plan_rung,
-    robust_throughput_kbps,
-)
-from schemas.bitrate import BitrateDecision, BitrateFacts
+from agents.bitrate.population import Circumstances, Population
+from agents.bitrate.rate import affordable_rung, clamped_kbps, robust_throughput_kbps
+from agents.bitrate.state import SessionState, buffer_now_ms
+from agents.bitrate.stochastic import HORIZON_CHUNKS, Request, choose_rung
+from schemas.bitrate import BitrateFacts
 
-POLICY_VERSION: Final = "robust-mpc-1"
+Floats = npt.NDArray[np.float64]
+
+POLICY_VERSION: Final = "stochastic-mpc-1"
 
 DECISION_INTERVAL_MS: Final = 2_000
-"""At most one decision per session in this time; the latest wins."""
-RISE_HOLD_MS: Final = 3_000
-"""A higher rung must be the choice for so long; a lower one acts at once."""
+"""A session is thought about at most once in this time; the latest input wins."""
 SAMPLES_MIN: Final = 2
 """Fewer are no signal: players start with an estimate out of the air."""
 SAMPLE_AGE_MS_MAX: Final = 60_000
-TRANSFER_AGE_MS_MAX: Final = 30_000
-"""How long measured transfers keep the player's own estimate out."""
 STARVED_MS: Final = 6_000
 STARVED_SHARE: Final = 0.5
 """Of the throughput, after a player's buffer ran dry."""
 RATE_SHARE: Final = 0.9
-"""Of the throughput, where the buffer is unknown."""
+"""Of the throughput, where the buffer is unknown or there is no time to plan."""
+CAREFUL_SLACK_S: Final = 1.0
+"""Of players that fetch no more than their own estimate of the network carries. To them a ceiling
+only takes away: in the simulator (`infra.bench.abr.compare --over`) one at the best rung made them
+worse, one with this slack did not. dash.js ventures more, and gains by every ceiling."""
+_CAREFUL_PLAYERS: Final = ("shaka", "hls")
+BUFFER_MS_FULL: Final = 30_000
+"""What a player's buffer holds at least, as far as it was not seen fuller."""
 
 
-class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One measurement of the throughput."""
+class Playing(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What a session plays, and where."""
 
-    fetched: str
-    kbps: int
-    at_ms: int
-
-
-class SessionState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is known and decided of one session."""
-
-    samples: tuple[Sample, ...] = ()
-    """Newest last; twice what the estimate spans, so that its past errors are known."""
-    transfer_at_ms: int | None = None
-    first_estimate_kbps: int | None = None
-    is_estimate_measured: bool = False
-    """A player starts with an estimate out of the air (hls.js: 500): only a changed one counts."""
-    buffer_length_ms: int | None = None
-    buffer_at_ms: int = 0
-    is_paused: bool = False
-    starved_at_ms: int | None = None
-    playing_bitrate_kbps: int | None = None
-    seen: tuple[SeenSource, ...] = ()
-    last_seen_ms: int = 0
-    version: int = 0
-    ceiling_kbps: int | None = None
-    decided_at_ms: int | None = None
-    decided_throughput_kbps: int = 0
-    rising_since_ms: int | None = None
+    ladder: Ladder
+    sizes_bytes: Floats
+    """Segments × rungs, picture and sound together (`sizes.py`)."""
+    circumstances: Circumstances = Circumstances()
+    slack_s: float = 0.0
+    """As `stochastic.Request` has it."""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,164 +63,168 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     facts: BitrateFacts
 
 
-def observe(state: SessionState, seen: Observation) -> SessionState:
-    """The state with the observation in it; the same state where it was in it before."""
-    marks = mark_seen(state.seen, seen.source, seen.sequence)
-    if marks is None:
-        return state
-    state = msgspec.structs.replace(
-        state, seen=marks, last_seen_ms=max(state.last_seen_ms, seen.at_ms)
-    )
-    state = _observe_buffer(state, seen)
-    return _observe_throughput(state, seen)
+class _Target(msgspec.Struct, frozen=True, kw_only=True):
+    """A rung, and what was thought of it."""
+
+    rung: int
+    throughput_kbps: int
+    rule: str
+    expected_qoe: float | None = None
+    expected_stall_ms: int | None = None
+    population_share: float = 0.0
 
 
-def decide(state: SessionState, ladder: Ladder, now_ms: int) -> tuple[SessionState, Choice | None]:
+def decide(
+    state: SessionState,
+    playing: Playing,
+    now_ms: int,
+    population: Population,
+    *,
+    is_behind: bool = False,
+) -> tuple[SessionState, Choice | None]:
     """The state after deciding, and the new ceiling where there is one.
 
     A ceiling is always a value of the ladder; None is never returned to once there was a signal.
+    `is_behind`: the caller has more to decide than time for it, so the cheaper rule is used.
     """
-    if len(state.samples) < SAMPLES_MIN or _is_stale(state, now_ms):
+    if not is_due(state, now_ms):
         return state, None
-    if state.decided_at_ms is not None and now_ms - state.decided_at_ms < DECISION_INTERVAL_MS:
+    state = msgspec.structs.replace(state, planned_at_ms=now_ms, is_news=False)
+    ladder = playing.ladder
+    buffer_ms = buffer_now_ms(state, now_ms)
+    if buffer_ms is None or is_behind:
+        target = _by_rate(state, ladder, RATE_SHARE, "rate")
+    else:
+        target = _by_futures(state, playing, buffer_ms, population, now_ms)
+    if state.starved_at_ms is not None and now_ms - state.starved_at_ms <= STARVED_MS:
+        careful = _by_rate(state, ladder, STARVED_SHARE, "starved")
+        target = min(target, careful, key=lambda each: each.rung)
+    if target.rung == ladder.index_of(state.ceiling_kbps):
         return state, None
-    throughput_kbps = robust_throughput_kbps([sample.kbps for sample in state.samples], ladder)
-    target = _target_rung(state, ladder, throughput_kbps, now_ms)
-    current = ladder.index_of(state.ceiling_kbps)
-    if current is not None and target == current:
-        return msgspec.structs.replace(state, rising_since_ms=None), None
-    if current is not None and target > current:
-        since_ms = now_ms if state.rising_since_ms is None else state.rising_since_ms
-        if now_ms - since_ms < RISE_HOLD_MS:
-            return msgspec.structs.replace(state, rising_since_ms=since_ms), None
-    return _apply(state, ladder, target, round(throughput_kbps), now_ms)
+    return _apply(state, ladder, target, now_ms)
 
 
-def resume(state: SessionState, last: BitrateDecision | None) -> SessionState:
-    """The state after a restart, or where another worker decided meanwhile: its ceiling counts."""
-    if last is None or last.version <= state.version:
-        return state
-    return msgspec.structs.replace(
-        state,
-        version=last.version,
-        ceiling_kbps=last.ceiling_kbps,
-        decided_at_ms=last.decided_at_ms,
-        decided_throughput_kbps=last.facts.throughput_kbps or 0,
-        rising_since_ms=None,
-    )
+def is_due(state: SessionState, now_ms: int) -> bool:
+    """Whether there is a signal, and time for another thought about it."""
+    has_signal = len(state.samples) >= SAMPLES_MIN and not _is_stale(state, now_ms)
+    return has_signal and now_ms - _thought_of_at_ms(state) >= DECISION_INTERVAL_MS
+
+
+def slack_of(player: str) -> float:
+    """The slack for a player, by its name as the client wrote it, seconds."""
+    name = player.lower()
+    return CAREFUL_SLACK_S if any(each in name for each in _CAREFUL_PLAYERS) else 0.0
 
 
 def wants_another_look(state: SessionState, now_ms: int) -> bool:
-    """Whether time alone may change the decision soon: it was held back a moment ago."""
-    if state.rising_since_ms is not None:
-        return now_ms - state.rising_since_ms <= 2 * RISE_HOLD_MS
-    return (
-        state.decided_at_ms is not None
-        and bool(state.samples)
-        and state.last_seen_ms >= state.decided_at_ms
-        and now_ms - state.decided_at_ms <= 2 * DECISION_INTERVAL_MS
-    )
+    """Whether something was seen since it was last thought about."""
+    return state.is_news and now_ms - _thought_of_at_ms(state) <= 2 * DECISION_INTERVAL_MS
 
 
-def _observe_buffer(state: SessionState, seen: Observation) -> SessionState:
-    changes: dict[str, object] = {}
-    if seen.is_seek:
-        changes["buffer_length_ms"] = None
-    if seen.buffer_length_ms is not None:
-        changes |= {"buffer_length_ms": seen.buffer_length_ms, "buffer_at_ms": seen.at_ms}
-    if seen.is_paused is not None:
-        changes["is_paused"] = seen.is_paused
-    if seen.is_starved:
-        changes["starved_at_ms"] = seen.at_ms
-    if seen.playing_bitrate_kbps is not None:
-        changes["playing_bitrate_kbps"] = seen.playing_bitrate_kbps
-    return msgspec.structs.replace(state, **changes)
-
-
-def _observe_throughput(state: SessionState, seen: Observation) -> SessionState:
-    if seen.transfer_kbps is not None:
-        # The first transfer ends what the player guessed before.
-        samples = () if state.transfer_at_ms is None else state.samples
-        return msgspec.structs.replace(
-            state,
-            samples=_add_sample(samples, seen, seen.transfer_kbps),
-            transfer_at_ms=seen.at_ms,
-        )
-    if seen.estimate_kbps is None or _is_guess(state, seen.estimate_kbps):
-        first_kbps = state.first_estimate_kbps or seen.estimate_kbps
-        return msgspec.structs.replace(state, first_estimate_kbps=first_kbps)
-    state = msgspec.structs.replace(state, is_estimate_measured=True)
-    if (
-        state.transfer_at_ms is not None
-        and seen.at_ms - state.transfer_at_ms <= TRANSFER_AGE_MS_MAX
-    ):
-        return state
-    return msgspec.structs.replace(
-        state, samples=_add_sample(state.samples, seen, seen.estimate_kbps)
-    )
-
-
-def _is_guess(state: SessionState, estimate_kbps: int) -> bool:
-    return not state.is_estimate_measured and state.first_estimate_kbps in {None, estimate_kbps}
-
-
-def _add_sample(samples: tuple[Sample, ...], seen: Observation, kbps: int) -> tuple[Sample, ...]:
-    """The sample added; where player and edge tell of the same transfer the slower one counts.
-
-    (An edge hands a segment to its kernel faster than the viewer's last mile takes it.)
+def request_of(state: SessionState, playing: Playing, buffer_ms: int, now_ms: int) -> Request:
+    """What the plan is asked. The segment after the newest one is taken to be on its way, at the
+    rung of that one, unless the buffer is full: a ceiling counts for the one after it.
     """
-    for index, sample in enumerate(samples):
-        if seen.fetched and sample.fetched == seen.fetched:
-            slower = msgspec.structs.replace(sample, kbps=min(sample.kbps, kbps))
-            return (*samples[:index], slower, *samples[index + 1 :])
-    added = Sample(fetched=seen.fetched, kbps=kbps, at_ms=seen.at_ms)
-    return (*samples[1 - 2 * ESTIMATE_SAMPLES :], added)
+    ladder, sizes = playing.ladder, playing.sizes_bytes
+    reported_bytes, reported_s = _reported(state, ladder)
+    chunk_s = ladder.segment_ms / 1000
+    last = _playing_rung(state, ladder)
+    buffer_s_max = max(state.buffer_ms_max, BUFFER_MS_FULL) / 1000
+    first = 0 if state.segment is None else state.segment + 1
+    is_on_its_way = first < len(sizes) and buffer_ms / 1000 + chunk_s <= buffer_s_max
+    flight = sizes[first : first + 1, last] if is_on_its_way else np.zeros(0)
+    asked = min(first + len(flight), len(sizes) - 1)
+    ahead = sizes[asked : asked + HORIZON_CHUNKS]
+    return Request(
+        reported_bytes=reported_bytes,
+        reported_s=reported_s,
+        flight_bytes=flight,
+        sizes_bytes=ahead,
+        quality=np.array([rung.bitrate_kbps / 1000 for rung in ladder.rungs]),
+        last=last,
+        buffer_s=buffer_ms / 1000,
+        buffer_s_max=buffer_s_max,
+        chunk_s=chunk_s,
+        chunks_beyond=len(sizes) - asked - len(ahead),
+        circumstances=playing.circumstances,
+        slack_s=playing.slack_s,
+        now_ms=now_ms,
+    )
+
+
+def _by_futures(
+    state: SessionState, playing: Playing, buffer_ms: int, population: Population, now_ms: int
+) -> _Target:
+    plan = choose_rung(request_of(state, playing, buffer_ms, now_ms), population)
+    return _Target(
+        rung=plan.ceiling,
+        throughput_kbps=plan.throughput_kbps,
+        rule="futures",
+        expected_qoe=round(plan.qoe, 3),
+        expected_stall_ms=round(1000 * plan.stall_s),
+        population_share=round(plan.population_share, 2),
+    )
+
+
+def _by_rate(state: SessionState, ladder: Ladder, share: float, rule: str) -> _Target:
+    kbps = robust_throughput_kbps([sample.kbps for sample in state.samples], ladder)
+    return _Target(
+        rung=affordable_rung(ladder, share * kbps), throughput_kbps=round(kbps), rule=rule
+    )
+
+
+def _reported(state: SessionState, ladder: Ladder) -> tuple[Floats, Floats]:
+    """Bytes and seconds of each sample; a player's estimate counts as a segment's download."""
+    kbps = clamped_kbps([sample.kbps for sample in state.samples], ladder)
+    whole = [max(sample.kbps, 1) * ladder.segment_ms / 8 for sample in state.samples]
+    known = [sample.object_bytes for sample in state.samples]
+    sizes = np.where(known, known, whole)
+    return sizes, sizes * 8 / 1000 / kbps
+
+
+def _playing_rung(state: SessionState, ladder: Ladder) -> int:
+    """The rung whose rate is nearest to what is fetched; the ceiling's where that is unknown."""
+    if state.playing_bitrate_kbps:
+        rates = np.array([rung.bitrate_kbps for rung in ladder.rungs], float)
+        return int(np.abs(np.log(rates / state.playing_bitrate_kbps)).argmin())
+    ceiling = ladder.index_of(state.ceiling_kbps)
+    if ceiling is not None:
+        return ceiling
+    kbps = robust_throughput_kbps([sample.kbps for sample in state.samples], ladder)
+    return affordable_rung(ladder, kbps)
+
+
+def _thought_of_at_ms(state: SessionState) -> int:
+    """Here, or where its last ceiling was decided; 0: never."""
+    return max(state.decided_at_ms or 0, state.planned_at_ms or 0)
 
 
 def _is_stale(state: SessionState, now_ms: int) -> bool:
     return now_ms - state.samples[-1].at_ms > SAMPLE_AGE_MS_MAX
 
 
-def _target_rung(state: SessionState, ladder: Ladder, throughput_kbps: float, now_ms: int) -> int:
-    buffer_ms = _buffer_now_ms(state, now_ms)
-    if buffer_ms is None:
-        target = affordable_rung(ladder, RATE_SHARE * throughput_kbps)
-    else:
-        last = ladder.index_of(state.ceiling_kbps)
-        if last is None:
-            last = affordable_rung(ladder, throughput_kbps)
-        target = plan_rung(ladder, throughput_kbps, buffer_ms, last)
-    if state.starved_at_ms is not None and now_ms - state.starved_at_ms <= STARVED_MS:
-        target = min(target, affordable_rung(ladder, STARVED_SHARE * throughput_kbps))
-    return target
-
-
-def _buffer_now_ms(state: SessionState, now_ms: int) -> int | None:
-    """The buffer run forward from its last report, as if nothing had arrived since."""
-    if state.buffer_length_ms is None:
-        return None
-    elapsed_ms = 0 if state.is_paused else max(0, now_ms - state.buffer_at_ms)
-    return max(0, state.buffer_length_ms - elapsed_ms)
-
-
 def _apply(
-    state: SessionState, ladder: Ladder, target: int, throughput_kbps: int, now_ms: int
+    state: SessionState, ladder: Ladder, target: _Target, now_ms: int
 ) -> tuple[SessionState, Choice]:
-    rung = ladder.rungs[target]
+    rung = ladder.rungs[target.rung]
     choice = Choice(
         version=state.version + 1,
         ceiling_kbps=rung.ceiling_kbps,
         rendition_id=rung.rendition_id,
         height=rung.height,
-        reason=_reason(state, ladder, target, throughput_kbps),
+        reason=_reason(state, ladder, target),
         facts=BitrateFacts(
-            throughput_kbps=throughput_kbps,
+            throughput_kbps=target.throughput_kbps,
             throughput_samples=len(state.samples),
-            buffer_length_ms=_buffer_now_ms(state, now_ms),
+            buffer_length_ms=buffer_now_ms(state, now_ms),
             playing_bitrate_kbps=state.playing_bitrate_kbps,
             max_height=ladder.max_height,
             plan_max_kbps=ladder.plan_max_kbps,
             ladder_kbps=ladder.ceilings_kbps,
+            rule=target.rule,
+            expected_qoe=target.expected_qoe,
+            expected_stall_ms=target.expected_stall_ms,
+            population_share=target.population_share,
         ),
     )
     decided = msgspec.structs.replace(
@@ -245,21 +232,20 @@ def _apply(
         version=choice.version,
         ceiling_kbps=choice.ceiling_kbps,
         decided_at_ms=now_ms,
-        decided_throughput_kbps=throughput_kbps,
-        rising_since_ms=None,
+        decided_throughput_kbps=target.throughput_kbps,
     )
     return decided, choice
 
 
-def _reason(state: SessionState, ladder: Ladder, target: int, throughput_kbps: int) -> str:
+def _reason(state: SessionState, ladder: Ladder, target: _Target) -> str:
     """A stable word: what moved the ceiling."""
     if state.ceiling_kbps is None:
         return "first-estimate"
     current = ladder.index_of(state.ceiling_kbps)
     if current is None:
         return "ladder-changed"
-    if target > current:
-        is_faster = throughput_kbps > state.decided_throughput_kbps
+    if target.rung > current:
+        is_faster = target.throughput_kbps > state.decided_throughput_kbps
         return "throughput-rose" if is_faster else "buffer-rose"
-    is_slower = throughput_kbps < state.decided_throughput_kbps
+    is_slower = target.throughput_kbps < state.decided_throughput_kbps
     return "throughput-fell" if is_slower else "buffer-fell"

@@ -13,6 +13,8 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     is_video: bool
     object_bytes: int | None
     """None where the catalog does not know it, and for initialization segments."""
+    segment: int | None = None
+    """Which of the track's segments, from 0; None for initialization segments."""
 
 
 def find_fetched(title: Title, url: str) -> Fetched | None:
@@ -40,4 +42,8 @@ def _match(segments: Segments, path: str, *, is_video: bool) -> Fetched | None:
         return None
     index = int(number) - segments.first_number
     known = 0 <= index < len(segments.sizes_bytes)
-    return Fetched(is_video=is_video, object_bytes=segments.sizes_bytes[index] if known else None)
+    return Fetched(
+        is_video=is_video,
+        object_bytes=segments.sizes_bytes[index] if known else None,
+        segment=index if index >= 0 else None,
+    )

@@ -35,6 +35,10 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Which object: player and edge may both report the same transfer."""
     transfer_kbps: int | None = None
     """Bytes over time of one video object."""
+    transfer_bytes: int | None = None
+    """Of that object."""
+    segment: int | None = None
+    """Which of the title's segments was fetched, from 0."""
     estimate_kbps: int | None = None
     """The player's own estimate (CMCD `mtp`): smoothed, so second choice."""
     buffer_length_ms: int | None = None
@@ -80,12 +84,15 @@ def observe_event(event: PlaybackEvent, title: Title | None, at_ms: int) -> Obse
 def _observe_bandwidth(event: Bandwidth, title: Title | None, at_ms: int) -> Observation:
     fetched = find_fetched(title, event.url) if title is not None and event.url else None
     is_video = event.object_type not in _NOT_VIDEO and (fetched is None or fetched.is_video)
+    object_bytes = _transferred_bytes(event, fetched) if is_video else None
     return Observation(
         source=event.source,
         sequence=event.sequence,
         at_ms=at_ms,
         fetched=_object_name(event.url),
-        transfer_kbps=_transfer_kbps(event, fetched) if is_video else None,
+        transfer_kbps=_kbps(object_bytes, event.transfer_ms),
+        transfer_bytes=object_bytes,
+        segment=fetched.segment if fetched is not None and is_video else None,
         estimate_kbps=event.measured_throughput_kbps or None,
         # dash.js and Shaka tell the sound's buffer with the sound's requests.
         buffer_length_ms=event.buffer_length_ms if is_video else None,
@@ -94,7 +101,14 @@ def _observe_bandwidth(event: Bandwidth, title: Title | None, at_ms: int) -> Obs
     )
 
 
-def _transfer_kbps(event: Bandwidth, fetched: Fetched | None) -> int | None:
+def _kbps(object_bytes: int | None, transfer_ms: int | None) -> int | None:
+    if object_bytes is None or transfer_ms is None:
+        return None
+    return max(1, object_bytes * 8 // max(1, transfer_ms))
+
+
+def _transferred_bytes(event: Bandwidth, fetched: Fetched | None) -> int | None:
+    """None where nothing was measured, or too little to measure by."""
     if event.transfer_ms is None or event.status not in {None, *_HTTP_OK}:
         return None
     object_bytes = event.object_bytes
@@ -104,7 +118,7 @@ def _transfer_kbps(event: Bandwidth, fetched: Fetched | None) -> int | None:
         object_bytes = event.bitrate_kbps * event.object_duration_ms // 8
     if object_bytes is None or object_bytes < BYTES_MIN:
         return None
-    return max(1, object_bytes * 8 // max(1, event.transfer_ms))
+    return object_bytes
 
 
 def _object_name(url: str) -> str:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import Final
 
 import faust
 import msgspec
+from aiokafka import TopicPartition
 
 from agents.license import answers
-from agents.license.decisions import Deciding, action_of, decide, refused
+from agents.license.decisions import Deciding, Licensing, action_of, decide, refused
+from agents.license.endings import Endings
+from agents.license.key_delivery import PackagerTrust
 from agents.license.key_desk import KeyDesk
-from agents.license.keys import KeyProvider, KeyRing, KeyServiceError
-from agents.license.knowledge import KnowledgeViews, follow
+from agents.license.key_encryption import KeyEncryptionKeys, KeyServiceError
+from agents.license.key_views import KeyViews
+from agents.license.keys import KeyRing
+from agents.license.knowledge import KnowledgeViews
 from agents.license.leases import LeaseDesk
 from agents.license.ledger import Ledger
 from agents.license.plans import LicensePolicy
 from agents.license.registrar import Registrar
+from agents.license.revocations import Revocations
+from agents.license.rotation import Rotator
 from agents.license.sweeper import Sweeper
 from agents.shell import ShellPorts, Work, serve
 from schemas import codec
@@ -38,7 +46,6 @@ from streams.replies import Asked, Desk
 from streams.tokens import issue
 from streams.topics import (
     KEY_REQUESTS,
-    LICENSE_DECISIONS,
     LICENSE_REQUESTS,
     SESSION_LEASES,
 )
@@ -65,39 +72,63 @@ class LicenseAgent:
         identity: Identity,
         desk: Desk,
         *,
-        key_provider: KeyProvider,
+        keks: KeyEncryptionKeys,
         policy: LicensePolicy,
+        packagers: PackagerTrust | None = None,
     ) -> None:
         self._ports = ports
         self._identity = identity
         self._desk = desk
-        self._keys = KeyRing(key_provider)
+        self._policy = policy
+        self._keys = KeyRing(keks)
+        self._key_views = KeyViews(ports, keks, self._keys)
         self._ledger = Ledger(lease_ms=policy.lease_ms)
-        self._registrar = Registrar(ports.publisher, self._ledger, ports.clock)
-        self._views = KnowledgeViews(ports, policy, self._keys)
-        self._decisions = follow(ports, LICENSE_DECISIONS, self._registrar.take)
+        self._registrar = Registrar(ports, self._ledger)
+        revocations = Revocations()
+        self._endings = Endings(ports, self._ledger, self._registrar, policy, revocations)
+        self._views = KnowledgeViews(
+            ports,
+            policy,
+            self._keys,
+            revocations,
+            on_account=self._endings.note_account,
+            on_revocation=self._endings.note_revocation,
+        )
         self._leases = LeaseDesk(ports, self._ledger, self._registrar, policy, self._views)
-        self._key_desk = KeyDesk(ports, desk, self._keys)
+        rotator = Rotator(ports, keks, self._keys, self._key_views.until_held)
+        self._key_desk = KeyDesk(ports, desk, self._keys, rotator, packagers or PackagerTrust())
         self._sweeper = Sweeper(ports, self._ledger, self._registrar, policy)
 
     async def start(self) -> None:
         """Read accounts, titles and keys, and fold the ledger: decisions before leases."""
-        for part in (self._views, self._decisions, self._leases):
+        for part in (self._views, self._key_views, self._registrar, self._leases):
             await part.start()
         self._ledger.prune(self._ports.clock())
         self._sweeper.start()
-        log.info("households: %d, content keys: %d", len(self._ledger), len(self._keys))
+        self._endings.start()
+        log.info(
+            "policy: %s, households: %d, content keys: %d",
+            self._policy.version,
+            len(self._ledger),
+            len(self._keys),
+        )
 
     def attach(self, app: faust.App) -> None:
         """Take license requests, leases and packagers' requests."""
+        app.on_partitions_assigned.connect(self._own)
         serve(app, LICENSE_REQUESTS, self.handle, self._ports)
         serve(app, SESSION_LEASES, self._leases.handle, self._ports)
         serve(app, KEY_REQUESTS, self._key_desk.handle, self._ports)
 
+    async def _own(self, _: faust.App, assigned: Collection[TopicPartition], **__: object) -> None:
+        physical = self._ports.broker.physical(LICENSE_REQUESTS.name)
+        self._registrar.own(place.partition for place in assigned if place.topic == physical)
+
     async def stop(self) -> None:
         """Stop following."""
+        await self._endings.stop()
         await self._sweeper.stop()
-        for part in (self._leases, self._decisions, self._views):
+        for part in (self._leases, self._registrar, self._key_views, self._views):
             await part.stop()
 
     # -- requests -----------------------------------------------------------------------------
@@ -118,6 +149,7 @@ class LicenseAgent:
         if isinstance(request, OpenSession):
             left_ms = asked.request.not_after_ms - self._ports.clock() - REPLY_RESERVE_MS
             await self._views.wait_for_account(request.account_id, request.account_version, left_ms)
+        await self._registrar.catch_up(request.account_id)
         decision = self._answered_before(asked, request)
         if decision is not None:
             await self._registrar.tell(decision)
@@ -128,7 +160,7 @@ class LicenseAgent:
             return
         else:
             decision = await self._registrar.record(self._decide(asked, request))
-        await self._reply(asked, self._answer(decision))
+        await self._reply(asked, self._answer(decision, request))
 
     def _answered_before(self, asked: Asked, request: Deciding) -> LicenseDecision | None:
         """The decision on this very request; none where its session has ended since."""
@@ -144,7 +176,7 @@ class LicenseAgent:
 
     def _decide(self, asked: Asked, request: Deciding) -> LicenseDecision:
         """Nothing is granted whose keys cannot be given."""
-        key_ids = request.key_ids if isinstance(request, GetKeys) else ()
+        key_ids = request.key_ids if isinstance(request, Licensing) else ()
         version_min = request.account_version if isinstance(request, OpenSession) else 0
         knowledge = self._views.about(request.account_id, version_min=version_min, key_ids=key_ids)
         record = asked.record
@@ -152,6 +184,8 @@ class LicenseAgent:
             asked.request_id, partition=record.partition, offset=record.offset
         )
         decision = decide(self._ledger, request, knowledge, asking)
+        if decision.entitlement is not None:
+            return decision  # the upstream has the keys
         try:
             self._keys.for_player(decision.key_ids_granted)
         except KeyServiceError as error:
@@ -161,14 +195,13 @@ class LicenseAgent:
 
     # -- answers ------------------------------------------------------------------------------
 
-    def _answer(self, decision: LicenseDecision) -> msgspec.Struct:
+    def _answer(self, decision: LicenseDecision, request: Deciding) -> msgspec.Struct:
         if decision.outcome == "denied":
             return answers.refusal(decision)
-        if decision.action == "license":
-            try:
-                return Keys(keys=self._keys.for_player(decision.key_ids_granted))
-            except KeyServiceError:
-                return Refused(status=503, reason="key-service")
+        if decision.entitlement is not None:
+            return decision.entitlement
+        if isinstance(request, GetKeys):
+            return self._key_answer(decision, request)
         if decision.session is None:
             return answers.plain_answer(decision)
         return SessionOpened(
@@ -176,6 +209,17 @@ class LicenseAgent:
             session_token=issue(self._identity, answers.session_claims(decision), typ=SESSION_TYP),
             expires_at_ms=decision.session.expires_at_ms,
         )
+
+    def _key_answer(self, decision: LicenseDecision, request: GetKeys) -> msgspec.Struct:
+        try:
+            keys = self._keys.for_player(decision.key_ids_granted)
+        except KeyServiceError:
+            return Refused(status=503, reason="key-service")
+        if decision.system != "device":
+            return Keys(keys=keys)
+        running = self._ledger.session(decision.account_id, decision.session_id)
+        assert running is not None, "a license is granted to a session"
+        return answers.bound_keys(keys, running.session, request.nonce)
 
     def _devices(self, request: ListDevices) -> msgspec.Struct:
         running_ids = self._ledger.slots(request.account_id, self._ports.clock())

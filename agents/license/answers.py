@@ -10,7 +10,8 @@ from agents.license.ledger import Household
 from agents.license.policy import STATUS
 from schemas.accounts import Done
 from schemas.envelope import Refused
-from schemas.licenses import LicenseDecision
+from schemas.errors import InvalidMessageError
+from schemas.licenses import BoundKeys, ClearKey, LicenseDecision
 from schemas.sessions import (
     Devices,
     Session,
@@ -19,6 +20,7 @@ from schemas.sessions import (
     SessionEnded,
 )
 from schemas.tokens import AUDIENCE, ISSUER
+from streams.binding import Transcript, bind_keys, read_public_key
 
 _TOLD_AS: Final = {"unknown-key": "foreign-key"}
 """Whether a key id that is not the content's exists elsewhere is not told."""
@@ -70,6 +72,20 @@ def session_claims(decision: LicenseDecision) -> SessionClaims:
     )
 
 
+def bound_keys(keys: tuple[ClearKey, ...], session: Session, nonce: str) -> BoundKeys | Refused:
+    """The keys, readable for the session's device alone; refused where its key is none."""
+    key_ids = tuple(key.key_id for key in keys)
+    device = session.device
+    transcript = Transcript(
+        session_id=session.session_id, device_id=device.device_id, nonce=nonce, key_ids=key_ids
+    )
+    try:
+        sealed = bind_keys(keys, read_public_key(device.public_key), transcript)
+    except InvalidMessageError:
+        return Refused(status=403, reason="device-key")
+    return BoundKeys(key_ids=key_ids, device_id=device.device_id, sealed=sealed)
+
+
 def plain_answer(decision: LicenseDecision) -> SessionEnded | Done:
     """The answer to what carries neither token nor keys."""
     if decision.action == "end":
@@ -83,7 +99,8 @@ def sessions_of(decision: LicenseDecision, household: Household) -> tuple[Sessio
     `household` has the decision applied. A redelivered decision publishes the same again.
     """
     if decision.outcome == "granted" and decision.session is not None:
-        return (decision.session,)
+        stopped = (household.sessions.get(each) for each in decision.stopped_session_ids)
+        return (decision.session, *(running.session for running in stopped if running is not None))
     return tuple(
         running.session
         for running in household.sessions.values()

@@ -12,22 +12,29 @@ from typing import Literal, assert_never
 
 from msgspec.structs import replace
 
+from agents.license.cases import PlayFacts
+from agents.license.entitlements import KeyPlaces, asked_upstream, entitle, upstream_places
 from agents.license.ledger import Ledger, Running
 from agents.license.plans import LicensePolicy
-from agents.license.policy import PlayFacts, Verdict, judge
+from agents.license.policy import Verdict, judge
+from agents.license.rentals import played
+from agents.license.revocations import Revocations
 from schemas.accounts import CANARY_PLAN, Account
 from schemas.catalog import Tier, Title
 from schemas.licenses import DecisionFacts, DenialReason, LicenseDecision
 from schemas.sessions import (
     EndSession,
     ExtendSession,
+    GetEntitlement,
     GetKeys,
     OpenSession,
     RemoveDevice,
     Session,
 )
 
-Deciding = OpenSession | ExtendSession | EndSession | GetKeys | RemoveDevice
+Licensing = GetKeys | GetEntitlement
+"""Requests for keys, or for leave to license them."""
+Deciding = OpenSession | ExtendSession | EndSession | Licensing | RemoveDevice
 """Requests that are decided, and so recorded."""
 
 Action = Literal["open", "extend", "end", "license", "remove_device", "lapse", "resume"]
@@ -54,6 +61,7 @@ class Knowledge:
     titles: Mapping[str, Title]
     key_tiers: Mapping[str, tuple[str, Tier]] = field(default_factory=dict)
     """Content and tier of every key id that was asked for and exists."""
+    revocations: Revocations = field(default_factory=Revocations)
 
 
 def action_of(request: Deciding) -> Action:
@@ -65,7 +73,7 @@ def action_of(request: Deciding) -> Action:
             return "extend"
         case EndSession():
             return "end"
-        case GetKeys():
+        case GetKeys() | GetEntitlement():
             return "license"
         case RemoveDevice():
             return "remove_device"
@@ -99,7 +107,15 @@ def _decide(
 
 def refused(decision: LicenseDecision, reason: DenialReason) -> LicenseDecision:
     """The same decision, denied after all: the key service failed."""
-    return replace(decision, outcome="denied", reason=reason, key_ids_granted=(), session=None)
+    return replace(
+        decision,
+        outcome="denied",
+        reason=reason,
+        key_ids_granted=(),
+        session=None,
+        rental=None,
+        stopped_session_ids=(),
+    )
 
 
 def _open(
@@ -119,10 +135,16 @@ def _open(
         title=knowledge.titles.get(request.content_id),
         device=request.device,
         region=request.region,
+        anonymizers=request.anonymizers,
         known_device_ids=frozenset(ledger.household(request.account_id).devices),
+        registered_public_key=ledger.public_key(request.account_id, request.device.device_id),
         other_session_ids=ledger.slots(
             request.account_id, asking.now_ms, without=request.session_id
         ),
+        rental=ledger.rental(request.account_id, request.content_id),
+        revoked=knowledge.revocations.of_viewer(request.account_id, request.device),
+        token_version=request.token_version,
+        unlocked_pin_set_at_ms=request.unlocked_pin_set_at_ms,
     )
     verdict = judge(facts)
     session = Session(
@@ -139,14 +161,14 @@ def _open(
         asn=request.asn,
         network=request.network,
         opened_at_ms=asking.now_ms,
-        expires_at_ms=_expiry(facts),
+        expires_at_ms=_expiry(verdict, knowledge, asking),
     )
     return _judged(request, knowledge, asking, verdict, session)
 
 
 def _within_session(
     ledger: Ledger,
-    request: ExtendSession | EndSession | GetKeys,
+    request: ExtendSession | EndSession | Licensing,
     knowledge: Knowledge,
     asking: Asking,
 ) -> LicenseDecision:
@@ -156,21 +178,22 @@ def _within_session(
     about = (running.session.profile_id, running.session.content_id)
     if isinstance(request, EndSession):
         return _decision(request, knowledge, asking, granted_as="ended", about=about)
-    if running.is_ended:
-        return _decision(request, knowledge, asking, reason="session-ended", about=about)
-    if asking.now_ms >= running.session.expires_at_ms:
-        return _decision(request, knowledge, asking, reason="session-expired", about=about)
+    if running.is_ended or asking.now_ms >= running.session.expires_at_ms:
+        over: DenialReason = "session-ended" if running.is_ended else "session-expired"
+        return _decision(request, knowledge, asking, reason=over, about=about)
     facts = _facts_of(ledger, running, request, knowledge, asking)
     verdict = judge(facts)
     if isinstance(request, GetKeys):
         return _license(request, running, knowledge, asking, verdict)
+    if isinstance(request, GetEntitlement):
+        return _upstream_license(request, running, knowledge, asking, verdict)
     session = replace(
         running.session,
         tiers=verdict.tiers,
         max_height=verdict.max_height,
         max_bitrate_kbps=verdict.max_bitrate_kbps,
         plan=verdict.facts.plan,
-        expires_at_ms=_expiry(facts),
+        expires_at_ms=_expiry(verdict, knowledge, asking),
     )
     return _judged(request, knowledge, asking, verdict, session)
 
@@ -178,13 +201,12 @@ def _within_session(
 def _facts_of(
     ledger: Ledger,
     running: Running,
-    request: ExtendSession | GetKeys,
+    request: ExtendSession | Licensing,
     knowledge: Knowledge,
     asking: Asking,
 ) -> PlayFacts:
     """The session judged anew: no license without a fresh entitlement and a slot."""
     session = running.session
-    asked_region = request.region if isinstance(request, GetKeys) else ""
     return PlayFacts(
         now_ms=asking.now_ms,
         policy=knowledge.policy,
@@ -192,11 +214,17 @@ def _facts_of(
         profile_id=session.profile_id,
         title=knowledge.titles.get(session.content_id),
         device=session.device,
-        region=asked_region or session.region,
+        region=request.region or session.region,
+        anonymizers=request.anonymizers,
         known_device_ids=frozenset(ledger.household(session.account_id).devices),
+        registered_public_key=ledger.public_key(session.account_id, session.device.device_id),
         other_session_ids=ledger.slots(
             session.account_id, asking.now_ms, without=session.session_id
         ),
+        rental=ledger.rental(session.account_id, session.content_id),
+        revoked=knowledge.revocations.of_session(session),
+        is_opening=False,
+        opened_at_ms=session.opened_at_ms,
     )
 
 
@@ -208,36 +236,96 @@ def _license(
     verdict: Verdict,
 ) -> LicenseDecision:
     """The entitled subset of the asked keys; nothing where none is, or one is foreign."""
-    session = running.session
-    tiers = tuple(tier for tier in session.tiers if tier in verdict.tiers)
-    known = [knowledge.key_tiers.get(key_id) for key_id in request.key_ids]
+    reason = verdict.reason
+    if reason is None and (request.system == "device") != bool(running.session.device.public_key):
+        reason = "device-bound"
+    known = knowledge.key_tiers
+    return _licensed(request, running, knowledge, asking, verdict, request.key_ids, known, reason)
+
+
+def _upstream_license(
+    request: GetEntitlement,
+    running: Running,
+    knowledge: Knowledge,
+    asking: Asking,
+    verdict: Verdict,
+) -> LicenseDecision:
+    """All of the asked keys, or nothing: what the upstream makes of a part is its own affair."""
+    title = knowledge.titles.get(running.session.content_id)
+    places = upstream_places(title, knowledge.key_tiers)
+    asked = asked_upstream(request, title, places, _tiers(running, verdict, request))
+    decision = _licensed(
+        request, running, knowledge, asking, verdict, asked, places, verdict.reason
+    )
+    if decision.outcome == "denied":
+        return decision
+    if decision.key_ids_granted != asked:
+        are_revoked = any(map(knowledge.revocations.has_key, asked))
+        return refused(decision, "revoked" if are_revoked else "tier")
+    policy = knowledge.policy
+    terms = policy.terms_of(running.session.content_id)
+    ends = [asking.now_ms + terms.license_ms]
+    if not terms.is_persistent:
+        ends.append(running.session.expires_at_ms)
+    until = (verdict.rights_until_ms, decision.rental.ends_at_ms if decision.rental else None)
+    ends += [at_ms for at_ms in until if at_ms is not None]
+    return entitle(decision, request, places, policy, min(ends))
+
+
+def _licensed(
+    request: Licensing,
+    running: Running,
+    knowledge: Knowledge,
+    asking: Asking,
+    verdict: Verdict,
+    asked: tuple[str, ...],
+    places: KeyPlaces,
+    reason: DenialReason | None,
+) -> LicenseDecision:
+    session, tiers = running.session, _tiers(running, verdict, request)
+    known = [places.get(key_id) for key_id in asked]
+    is_revoked = knowledge.revocations.has_key
     granted = tuple(
         key_id
-        for key_id, place in zip(request.key_ids, known, strict=True)
+        for key_id, place in zip(asked, known, strict=True)
         if place is not None and place[0] == session.content_id and place[1] in tiers
+        if not is_revoked(key_id)
     )
-    reason: DenialReason | None = verdict.reason
     if reason is None and (not known or None in known):
         reason = "unknown-key"
     elif reason is None and any(place and place[0] != session.content_id for place in known):
         reason = "foreign-key"
     elif reason is None and not granted:
-        reason = "tier"
+        reason = "revoked" if any(map(is_revoked, asked)) else "tier"
     decision = _decision(
         request,
         knowledge,
         asking,
         reason=reason,
-        facts=verdict.facts,
+        facts=replace(
+            verdict.facts,
+            session_tiers=session.tiers,
+            tiers_asked=tuple(
+                place[1]
+                if place is not None and place[0] == session.content_id and not is_revoked(key_id)
+                else ""
+                for key_id, place in zip(asked, known, strict=True)
+            ),
+        ),
         about=(session.profile_id, session.content_id),
     )
-    return replace(
-        decision,
-        system=request.system,
-        tiers=tiers,
-        key_ids_asked=request.key_ids,
-        key_ids_granted=granted if reason is None else (),
-    )
+    decision = replace(decision, system=request.system, tiers=tiers, key_ids_asked=asked)
+    if reason is not None:
+        return decision
+    terms = knowledge.policy.terms_of(session.content_id)
+    rental = played(verdict.rental, terms, asking.now_ms)
+    return replace(decision, key_ids_granted=granted, rental=rental)
+
+
+def _tiers(running: Running, verdict: Verdict, request: Licensing) -> tuple[Tier, ...]:
+    """Of the session, as far as they are still allowed, and by this system."""
+    allowed = verdict.tiers_for(request.system)
+    return tuple(tier for tier in running.session.tiers if tier in allowed)
 
 
 def _judged(
@@ -257,17 +345,21 @@ def _judged(
     )
     if not verdict.is_granted:
         return decision
-    return replace(decision, tiers=verdict.tiers, session=session)
+    return replace(
+        decision,
+        tiers=verdict.tiers,
+        session=session,
+        rental=verdict.rental,
+        stopped_session_ids=verdict.stopped_session_ids,
+    )
 
 
-def _expiry(facts: PlayFacts) -> int:
-    """The end of the token, of the window or of the subscription, whatever comes first."""
-    ends = [facts.now_ms + facts.policy.session_ms]
-    if facts.title is not None and facts.title.available_until_ms is not None:
-        ends.append(facts.title.available_until_ms)
-    if facts.account is not None and facts.account.subscription.until_ms is not None:
-        ends.append(facts.account.subscription.until_ms)
-    return min(ends)
+def _expiry(verdict: Verdict, knowledge: Knowledge, asking: Asking) -> int:
+    """The end of the token or of the right, whatever comes first."""
+    ends_at_ms = asking.now_ms + knowledge.policy.session_ms
+    return (
+        ends_at_ms if verdict.rights_until_ms is None else min(ends_at_ms, verdict.rights_until_ms)
+    )
 
 
 def _decision(

@@ -1,4 +1,4 @@
-"""What the license agent knows of accounts and titles: views whose versions never go back.
+"""What the license agent knows of accounts, titles and revocations: versions never go back.
 
 A record's MAC shows that its owner wrote it, not that it is the newest: who can write to Kafka
 could copy an older one (a subscription that still ran) behind it.
@@ -12,11 +12,14 @@ from typing import Any, Generic, Protocol, TypeVar
 from agents.license.decisions import Knowledge
 from agents.license.keys import KeyRing
 from agents.license.plans import LicensePolicy
+from agents.license.revocations import Revocations
 from agents.shell import ShellPorts
 from schemas.accounts import Account
 from schemas.catalog import Title
+from schemas.revocations import Revocation
 from streams.records import Record
-from streams.topics import ACCOUNTS, CATALOG_TITLES, CONTENT_KEYS, Topic
+from streams.topic import Topic
+from streams.topics import ACCOUNTS, CATALOG_TITLES, REVOCATIONS
 from streams.view import View
 
 
@@ -57,27 +60,54 @@ class Newest(Mapping[str, V], Generic[V]):
 
 
 class KnowledgeViews:
-    """Accounts, titles and wrapped content keys, each followed to the end of its topic."""
+    """Accounts, titles and revocations, each followed to the end of its topic; of keys only whose
+    they are."""
 
-    def __init__(self, ports: ShellPorts, policy: LicensePolicy, keys: KeyRing) -> None:
+    def __init__(
+        self,
+        ports: ShellPorts,
+        policy: LicensePolicy,
+        keys: KeyRing,
+        revocations: Revocations,
+        *,
+        on_account: Callable[[Account], None],
+        on_revocation: Callable[[Revocation], None],
+    ) -> None:
         self._clock = ports.clock
+        self._on_account = on_account
+        self._on_revocation = on_revocation
+        self._revocations = revocations
         self._policy = policy
         self._keys = keys
         self._accounts: Newest[Account] = Newest()
         self._titles: Newest[Title] = Newest()
-        self._accounts_view = follow(ports, ACCOUNTS, self._accounts.take)
-        self._titles_view = follow(ports, CATALOG_TITLES, self._titles.take)
-        self._keys_view = follow(ports, CONTENT_KEYS, self._keys.take)
+        self._accounts_view = follow(ports, ACCOUNTS, self._take_account)
+        self._views = (
+            self._accounts_view,
+            follow(ports, CATALOG_TITLES, self._titles.take),
+            follow(ports, REVOCATIONS, self._take_revocation),
+        )
 
     async def start(self) -> None:
-        """Read all of them."""
-        for view in (self._accounts_view, self._titles_view, self._keys_view):
+        """Read all of it."""
+        for view in self._views:
             await view.start()
 
     async def stop(self) -> None:
         """Stop following."""
-        for view in (self._accounts_view, self._titles_view, self._keys_view):
+        for view in self._views:
             await view.stop()
+
+    def _take_account(self, record: Record[Account | None]) -> None:
+        self._accounts.take(record)
+        account = self._accounts.get(record.key)
+        if account is not None:
+            self._on_account(account)
+
+    def _take_revocation(self, record: Record[Revocation | None]) -> None:
+        self._revocations.take(record)
+        if record.value is not None:
+            self._on_revocation(record.value)
 
     def account(self, account_id: str) -> Account | None:
         """The newest that is known, however old."""
@@ -86,11 +116,10 @@ class KnowledgeViews:
     def about(
         self, account_id: str, *, version_min: int = 0, key_ids: tuple[str, ...] = ()
     ) -> Knowledge:
-        """What may be decided on now: no account where its knowledge or the titles' is too old."""
+        """What may be decided on now: no account where what is known of anything is too old."""
         now_ms = self._clock()
         account = self.account(account_id)
-        views = (self._accounts_view, self._titles_view)
-        is_stale = any(view.age_ms(now_ms) > self._policy.view_age_ms_max for view in views)
+        is_stale = any(view.age_ms(now_ms) > self._policy.view_age_ms_max for view in self._views)
         if account is not None and (is_stale or account.version < version_min):
             account = None
         return Knowledge(
@@ -98,6 +127,7 @@ class KnowledgeViews:
             account=account,
             titles=self._titles,
             key_tiers=self._keys.places(key_ids),
+            revocations=self._revocations,
         )
 
     async def wait_for_account(self, account_id: str, version_min: int, timeout_ms: int) -> None:
@@ -110,7 +140,13 @@ class KnowledgeViews:
         await self._accounts_view.wait_until(is_known, max(0, timeout_ms))
 
 
-def follow(ports: ShellPorts, topic: Topic, take: Callable[[Record[Any]], None]) -> View[Any]:
+def follow(
+    ports: ShellPorts,
+    topic: Topic,
+    take: Callable[[Record[Any]], None],
+    *,
+    may_lag: bool = False,
+) -> View[Any]:
     """A view that only calls `take`."""
     return View(
         ports.broker,
@@ -119,4 +155,5 @@ def follow(ports: ShellPorts, topic: Topic, take: Callable[[Record[Any]], None])
         state_key=ports.state_key,
         on_record=take,
         keep=False,
+        may_lag=may_lag,
     )

@@ -63,6 +63,7 @@ class LeaseDesk:
 
     async def _resume(self, record: Record[Lease]) -> None:
         lease = record.value
+        await self._registrar.catch_up(lease.account_id)
         if self._ledger.renew(lease, self._clock()) is not Renewal.LAPSED:
             return  # an earlier lease has got the slot back in the meantime
         running = self._ledger.session(lease.account_id, lease.session_id)

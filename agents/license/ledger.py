@@ -13,7 +13,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from schemas.licenses import LicenseDecision
+from agents.license.rentals import folded
+from schemas.licenses import LicenseDecision, Rental
 from schemas.sessions import Lease, RegisteredDevice, Session
 
 ANSWERS_KEPT_MS = 60_000
@@ -47,10 +48,12 @@ class Running:
 
 @dataclass(slots=True)
 class Household:
-    """One account's devices, sessions and latest answers."""
+    """One account's devices, sessions, rentals and latest answers."""
 
     devices: dict[str, RegisteredDevice] = field(default_factory=dict)
     sessions: dict[str, Running] = field(default_factory=dict)
+    rentals: dict[str, Rental] = field(default_factory=dict)
+    """By content id; kept, so that what ran out does not begin again."""
     answered: dict[tuple[str, str], LicenseDecision] = field(default_factory=dict)
     """By action and request id."""
 
@@ -96,6 +99,15 @@ class Ledger:
         """What this request was answered before."""
         return self.household(account_id).answered.get((action, request_id))
 
+    def public_key(self, account_id: str, device_id: str) -> str:
+        """The key that the device registered; empty where it has none."""
+        device = self.household(account_id).devices.get(device_id)
+        return device.public_key if device is not None else ""
+
+    def rental(self, account_id: str, content_id: str) -> Rental | None:
+        """What the account has of a title that it may see for a time only."""
+        return self.household(account_id).rentals.get(content_id)
+
     def slots(self, account_id: str, now_ms: int, *, without: str = "") -> tuple[str, ...]:
         """The sessions that hold a slot, oldest first."""
         held = [
@@ -103,8 +115,12 @@ class Ledger:
             for running in self.household(account_id).sessions.values()
             if running.holds_slot(now_ms, self._lease_ms) and running.session.session_id != without
         ]
-        held.sort(key=lambda session: session.opened_at_ms)
+        held.sort(key=lambda session: (session.opened_at_ms, session.session_id))
         return tuple(session.session_id for session in held)
+
+    def going(self) -> Iterator[Running]:
+        """Sessions that nobody ended."""
+        return iter(self._going.values())
 
     def idle(self, now_ms: int, idle_ms: int) -> Iterator[Running]:
         """Sessions that are over without anybody having said so."""
@@ -133,6 +149,7 @@ class Ledger:
             if decision.action == "resume" and running is not None:
                 self._end(running, at_ms, decision.reason)
             return
+        self._note_terms(household, decision)
         match decision.action:
             case "open" | "extend":
                 self._opened(household, decision)
@@ -197,7 +214,9 @@ class Ledger:
                     del household.sessions[session_id]
                     self._owners.pop(session_id, None)
             _prune_answers(household, now_ms)
-            if not (household.devices or household.sessions or household.answered):
+            if not (
+                household.devices or household.sessions or household.rentals or household.answered
+            ):
                 del self._households[account_id]
 
     def _remember(self, household: Household, decision: LicenseDecision) -> None:
@@ -229,7 +248,17 @@ class Ledger:
             os=session.device.os,
             first_seen_at_ms=device.first_seen_at_ms if device else at_ms,
             last_seen_at_ms=at_ms,
+            public_key=session.device.public_key or (device.public_key if device else ""),
         )
+
+    def _note_terms(self, household: Household, decision: LicenseDecision) -> None:
+        """What was rented, and who had to make room."""
+        if decision.rental is not None:
+            known = household.rentals.get(decision.content_id)
+            household.rentals[decision.content_id] = folded(known, decision.rental)
+        for session_id in decision.stopped_session_ids:
+            if (stopped := household.sessions.get(session_id)) is not None:
+                self._end(stopped, decision.decided_at_ms, "stopped-by-newer")
 
     def _end(self, running: Running, at_ms: int, reason: str) -> None:
         if not running.is_ended:

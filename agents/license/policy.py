@@ -5,47 +5,30 @@ Pure: `judge` takes every fact and reads nothing else; `explain` tells what each
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
+from msgspec.structs import replace
 
-from agents.license.plans import LicensePolicy, Plan
-from schemas.accounts import Account, Profile
-from schemas.catalog import Rendition, Tier, Title
-from schemas.licenses import DecisionFacts, DenialReason
-from schemas.sessions import Device
+from agents.license.cases import Case, PlayFacts, case_of
+from agents.license.quality import allowed_height, allowed_tiers, may_be_upstream
+from agents.license.rentals import last_moment, opened
+from agents.license.rules import RULES, may_stop, stopped, window
+from schemas.catalog import Tier
+from schemas.licenses import DecisionFacts, DenialReason, Rental
+from schemas.sessions import DRMSystem
 
+UPSTREAM_SYSTEMS: Final = frozenset(get_args(DRMSystem))
+"""Whose licenses are asked for whole or not at all."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlayFacts:
-    """Everything that a judgment uses."""
-
-    now_ms: int
-    policy: LicensePolicy
-    account: Account | None
-    profile_id: str
-    title: Title | None
-    device: Device
-    region: str
-    known_device_ids: frozenset[str] = frozenset()
-    """Devices that the account registered before."""
-    other_session_ids: tuple[str, ...] = ()
-    """Sessions of the account that hold a slot, without the one that is judged."""
-
-    @property
-    def plan(self) -> Plan | None:
-        """The account's plan, as far as the policy knows it."""
-        if self.account is None:
-            return None
-        return self.policy.plans.get(self.account.subscription.plan)
-
-    @property
-    def profile(self) -> Profile | None:
-        """The viewer, where the account has them."""
-        profiles = self.account.profiles if self.account is not None else ()
-        return next((p for p in profiles if p.profile_id == self.profile_id), None)
+STATUS: Final[dict[str, int]] = {
+    "signed-out": 401,
+    "subscription": 402,
+    "unknown-content": 404,
+    "stale-account": 503,
+    "key-service": 503,
+}
+"""Everything else is 403."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,13 +39,28 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """None: granted."""
     facts: DecisionFacts
     tiers: tuple[Tier, ...] = ()
+    """What the session may play, with whatever keys."""
+    clear_key_tiers: tuple[Tier, ...] = ()
+    """Those of them whose keys are given to a player that holds them in software."""
+    upstream_tiers: tuple[Tier, ...] = ()
+    """Those of them that an upstream service may license."""
     max_height: int = 0
     max_bitrate_kbps: int = 0
+    rights_until_ms: int | None = None
+    """Nothing may be played from then on: window, subscription or rental end. None: no end."""
+    rental: Rental | None = None
+    """What the account has of the title once the session is open."""
+    stopped_session_ids: tuple[str, ...] = ()
+    """Sessions that have to end for this one."""
 
     @property
     def is_granted(self) -> bool:
         """Whether it may be played."""
         return self.reason is None
+
+    def tiers_for(self, system: str) -> tuple[Tier, ...]:
+        """What may be licensed by a system, as license requests name it."""
+        return self.upstream_tiers if system in UPSTREAM_SYSTEMS else self.clear_key_tiers
 
 
 class RuleFinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,155 +70,66 @@ class RuleFinding(msgspec.Struct, frozen=True, kw_only=True):
     asks: str
     passed: bool | None
     """None: an earlier rule had decided."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    reason: DenialReason
-    asks: str
-    passes: Callable[[PlayFacts], bool]
-
-
-def _has_subscription(facts: PlayFacts) -> bool:
-    assert facts.account is not None
-    subscription = facts.account.subscription
-    if subscription.state not in facts.policy.playing_states or facts.account.is_closed:
-        return False
-    return subscription.until_ms is None or facts.now_ms < subscription.until_ms
-
-
-def _includes_title(facts: PlayFacts) -> bool:
-    assert facts.account is not None
-    assert facts.title is not None
-    plans = facts.title.plans
-    return facts.plan is not None and (not plans or facts.account.subscription.plan in plans)
-
-
-def _is_in_region(facts: PlayFacts) -> bool:
-    assert facts.title is not None
-    return not facts.title.regions or facts.region in facts.title.regions
-
-
-def _is_in_window(facts: PlayFacts) -> bool:
-    assert facts.title is not None
-    opens_at_ms, ends_at_ms = facts.title.available_from_ms, facts.title.available_until_ms
-    if opens_at_ms is not None and facts.now_ms < opens_at_ms:
-        return False
-    return ends_at_ms is None or facts.now_ms < ends_at_ms
-
-
-def _is_old_enough(facts: PlayFacts) -> bool:
-    assert facts.title is not None
-    assert facts.profile is not None
-    return facts.title.maturity <= facts.profile.maturity
-
-
-def _has_room_for_device(facts: PlayFacts) -> bool:
-    assert facts.plan is not None
-    known = facts.known_device_ids
-    return facts.device.device_id in known or len(known) < facts.plan.devices_max
-
-
-def _has_free_slot(facts: PlayFacts) -> bool:
-    assert facts.plan is not None
-    return len(facts.other_session_ids) < facts.plan.streams_max
-
-
-RULES: Final[tuple[_Rule, ...]] = (
-    _Rule("stale-account", "is the account known?", lambda f: f.account is not None),
-    _Rule("unknown-profile", "is the profile the account's?", lambda f: f.profile is not None),
-    _Rule("unknown-content", "is the content in the catalog?", lambda f: f.title is not None),
-    _Rule("subscription", "does the subscription run?", _has_subscription),
-    _Rule("plan", "does the plan include the title?", _includes_title),
-    _Rule("region", "is the title licensed in the region?", _is_in_region),
-    _Rule("window", "is it inside the availability window?", _is_in_window),
-    _Rule("maturity", "is the title within the profile's age limit?", _is_old_enough),
-    _Rule(
-        "device",
-        "is the device's model accepted?",
-        lambda f: f.device.model not in f.policy.refused_models,
-    ),
-    _Rule("device-limit", "is the device registered, or is there room?", _has_room_for_device),
-    _Rule("concurrent-streams", "is a stream slot free?", _has_free_slot),
-)
-
-STATUS: Final[dict[str, int]] = {
-    "subscription": 402,
-    "unknown-content": 404,
-    "stale-account": 503,
-    "key-service": 503,
-}
-"""Everything else is 403."""
+    found: str = ""
+    """The facts, and what the policy wants."""
 
 
 def judge(facts: PlayFacts) -> Verdict:
     """May this profile play this content on this device now, and how good?"""
+    return judge_case(case_of(facts))
+
+
+def judge_case(case: Case) -> Verdict:
+    """The same on recorded facts."""
+    plan = case.plan
     for rule in RULES:
-        if not rule.passes(facts):
-            return Verdict(rule=rule.reason, reason=rule.reason, facts=used(facts, 0))
-    assert facts.plan is not None
-    assert facts.title is not None
-    max_height = allowed_height(facts.plan, facts.device, facts.title.video, facts.policy)
+        if not rule.passes(case):
+            return Verdict(rule=rule.reason, reason=rule.reason, facts=_with_limits(case))
+    assert plan is not None
+    max_height, tiers = allowed_height(case), allowed_tiers(case)
+    rental = opened(case.facts.rental, case.terms, case.now_ms)
     return Verdict(
         rule="ok",
         reason=None,
-        facts=used(facts, max_height),
-        tiers=allowed_tiers(facts.plan, facts.title.video, max_height),
+        facts=_with_limits(case, max_height),
+        tiers=tiers,
+        clear_key_tiers=tuple(tier for tier in tiers if tier in case.terms.clear_key_tiers),
+        upstream_tiers=tuple(tier for tier in tiers if may_be_upstream(case, tier)),
         max_height=max_height,
-        max_bitrate_kbps=facts.plan.max_bitrate_kbps,
+        max_bitrate_kbps=plan.max_bitrate_kbps,
+        rights_until_ms=_rights_until(case, rental),
+        rental=rental,
+        stopped_session_ids=stopped(case) if may_stop(case) else (),
     )
 
 
 def explain(facts: PlayFacts) -> tuple[RuleFinding, ...]:
     """What each rule says, in order, up to the one that decides."""
+    case = case_of(facts)
     findings = []
     is_decided = False
     for rule in RULES:
-        passed = None if is_decided else rule.passes(facts)
-        findings.append(RuleFinding(rule=rule.reason, asks=rule.asks, passed=passed))
+        passed = None if is_decided else rule.passes(case)
+        found = "" if is_decided else rule.found(case)
+        findings.append(RuleFinding(rule=rule.reason, asks=rule.asks, passed=passed, found=found))
         is_decided = is_decided or passed is False
     return tuple(findings)
 
 
-def allowed_height(
-    plan: Plan, device: Device, ladder: tuple[Rendition, ...], policy: LicensePolicy
-) -> int:
-    """The plan's height, lowered by what the device says, but never below the lowest rendition."""
-    height = min(
-        plan.max_height,
-        device.max_height if device.max_height is not None else plan.max_height,
-        policy.hdcp_max_heights.get(device.hdcp, plan.max_height),
-    )
-    lowest = min((rendition.height for rendition in ladder), default=0)
-    return max(height, min(lowest, plan.max_height))
-
-
-def allowed_tiers(plan: Plan, ladder: tuple[Rendition, ...], max_height: int) -> tuple[Tier, ...]:
-    """The plan's tiers that have a rendition of this height or less; audio always."""
-    reachable = {rendition.tier for rendition in ladder if rendition.height <= max_height}
-    return tuple(tier for tier in plan.tiers if tier == "audio" or tier in reachable)
-
-
-def used(facts: PlayFacts, max_height: int) -> DecisionFacts:
-    """The facts as they go into the decision's event, so that it can be judged again."""
-    account, title, plan = facts.account, facts.title, facts.plan
-    return DecisionFacts(
-        plan=account.subscription.plan if account else "",
-        subscription_state=account.subscription.state if account else "",
-        region=facts.region,
-        title_regions=title.regions if title else (),
-        available_from_ms=title.available_from_ms if title else None,
-        available_until_ms=title.available_until_ms if title else None,
-        title_maturity=title.maturity if title else 0,
-        profile_maturity=facts.profile.maturity if facts.profile else 0,
-        device_id=facts.device.device_id,
-        device_model=facts.device.model,
-        device_count=len(facts.known_device_ids),
-        device_limit=plan.devices_max if plan else 0,
-        stream_count=len(facts.other_session_ids),
-        stream_limit=plan.streams_max if plan else 0,
-        running_session_ids=facts.other_session_ids,
-        title_version=title.version if title else 0,
-        account_version=account.version if account else 0,
+def _with_limits(case: Case, max_height: int = 0) -> DecisionFacts:
+    """With what the policy made of the facts."""
+    return replace(
+        case.facts,
+        device_limit=case.plan.devices_max if case.plan else 0,
+        stream_limit=case.plan.streams_max if case.plan else 0,
         max_height=max_height,
     )
+
+
+def _rights_until(case: Case, rental: Rental | None) -> int | None:
+    ends = (
+        window(case)[1],
+        case.facts.subscription_until_ms,
+        last_moment(rental, case.terms),
+    )
+    return min((at_ms for at_ms in ends if at_ms is not None), default=None)

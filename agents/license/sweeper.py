@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 from contextlib import suppress
+from functools import partial
 
 from agents.license.ledger import Ledger
 from agents.license.plans import LicensePolicy
@@ -21,7 +22,7 @@ PRUNED_PER_ROUND_MAX = 5_000
 
 
 class Sweeper:
-    """Looks at every session now and then. Two workers may both end one: it ends once."""
+    """Looks at the sessions of this worker's accounts now and then."""
 
     def __init__(
         self,
@@ -59,12 +60,11 @@ class Sweeper:
     async def sweep(self) -> None:
         """End what is over now, and forget what is long over."""
         now_ms = self._ports.clock()
-        idle = itertools.islice(
-            self._ledger.idle(now_ms, self._policy.idle_ms), ENDED_PER_ROUND_MAX
+        idle = (
+            running
+            for running in self._ledger.idle(now_ms, self._policy.idle_ms)
+            if self._registrar.owns(running.session.account_id)
         )
-        for running in list(idle):
-            session = running.session
-            asking = self._registrar.asking(f"lapse:{session.session_id}")
-            decision = lapse(running, self._policy, asking)
-            await self._registrar.record(decision)
+        for running in list(itertools.islice(idle, ENDED_PER_ROUND_MAX)):
+            await self._registrar.end(running, "lapse", partial(lapse, running, self._policy))
         self._ledger.prune(now_ms, households_max=PRUNED_PER_ROUND_MAX)

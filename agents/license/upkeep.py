@@ -1,4 +1,4 @@
-"""What time and traffic decide: slots asked for again after they lapsed, and sessions left idle."""
+"""What nobody asks for: slots taken again after they lapsed, sessions left idle or cut off."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from agents.license.decisions import Action, Asking
 from agents.license.ledger import Ledger, Running
 from agents.license.plans import LicensePolicy
 from schemas.accounts import CANARY_PLAN, Account
-from schemas.licenses import DecisionFacts, LicenseDecision
+from schemas.licenses import FACTS_REVISION, DecisionFacts, LicenseDecision
 
 
 def resume(
@@ -16,7 +16,15 @@ def resume(
     session = running.session
     others = ledger.slots(session.account_id, asking.now_ms, without=session.session_id)
     limit = policy.streams_max(account)
-    facts = DecisionFacts(stream_count=len(others), stream_limit=limit, running_session_ids=others)
+    facts = DecisionFacts(
+        revision=FACTS_REVISION,
+        plan=account.subscription.plan if account is not None else "",
+        stream_count=len(others),
+        stream_limit=limit,
+        running_session_ids=others,
+        lease_ms=policy.lease_ms,
+        account_version=account.version if account is not None else 0,
+    )
     reason = "ok" if len(others) < limit else "concurrent-streams"
     return _decision("resume", running, policy, asking, facts, reason)
 
@@ -26,6 +34,13 @@ def lapse(running: Running, policy: LicensePolicy, asking: Asking) -> LicenseDec
     is_over = asking.now_ms >= running.session.expires_at_ms
     reason = "expired" if is_over else "idle"
     return _decision("lapse", running, policy, asking, DecisionFacts(), reason)
+
+
+def cut_off(
+    running: Running, policy: LicensePolicy, asking: Asking, reason: str
+) -> LicenseDecision:
+    """It may not go on: `signed-out` everywhere after it was opened, or `revoked`."""
+    return _decision("end", running, policy, asking, DecisionFacts(), reason)
 
 
 def _decision(

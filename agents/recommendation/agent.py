@@ -19,6 +19,7 @@ import faust
 import msgspec
 
 from agents.recommendation.filters import Viewer
+from agents.recommendation.solving import Solver
 from agents.recommendation.tastes import Tastes
 from agents.shell import ShellPorts, serve
 from schemas.catalog import Title
@@ -26,8 +27,10 @@ from schemas.codec import Decoder
 from schemas.envelope import Request
 from schemas.errors import InvalidMessageError
 from schemas.recommendations import (
+    ForgetProfile,
     GetRecommendations,
     GetResumePoint,
+    ProfileForgotten,
     RecommendationRequest,
     RecommendationRow,
     Recommendations,
@@ -70,6 +73,7 @@ class RecommendationAgent:
         self._ports = ports
         self._desk = desk
         self._tastes = Tastes()
+        self._solver = Solver(self._tastes.model)
         self._active: OrderedDict[str, _Active] = OrderedDict()
         self._decoder: Decoder[RecommendationRequest] = Decoder(RecommendationRequest)
         self._titles: View[Title] = View(
@@ -83,6 +87,7 @@ class RecommendationAgent:
         """Read titles and every watch that is kept."""
         await asyncio.gather(self._titles.start(), self._watches.start())
         log.info("%d profiles read from the log", len(self._tastes))
+        self._solver.start()
 
     def attach(self, app: faust.App) -> None:
         """Take watches and requests."""
@@ -91,6 +96,7 @@ class RecommendationAgent:
 
     async def stop(self) -> None:
         """Leave the log."""
+        await self._solver.stop()
         await self._watches.stop()
         await self._titles.stop()
 
@@ -111,6 +117,8 @@ class RecommendationAgent:
         if isinstance(request, GetResumePoint):
             playhead_ms = self._tastes.resume_ms(request.profile_id, request.content_id)
             return self._desk.reply(asked, ResumePoint(playhead_ms=playhead_ms))
+        if isinstance(request, ForgetProfile):
+            return self._forget(asked, request.profile_id)
         now_ms = self._ports.clock()
         answer = self._recommend(request, now_ms)
         self._remember(_Active(request=request, asked_at_ms=now_ms, rows=answer.rows))
@@ -153,6 +161,12 @@ class RecommendationAgent:
             return
         self._active[update.profile_id] = msgspec.structs.replace(active, rows=update.rows)
         await self._ports.publisher.publish(RECOMMENDATION_UPDATES, update.profile_id, update)
+
+    async def _forget(self, asked: Asked, profile_id: str) -> None:
+        self._tastes.forget(profile_id)
+        self._active.pop(profile_id, None)
+        await self._ports.publisher.publish(RECOMMENDATION_UPDATES, profile_id, None)
+        await self._desk.reply(asked, ProfileForgotten(profile_id=profile_id))
 
     def _remember(self, active: _Active) -> None:
         self._active[active.request.profile_id] = active

@@ -1,4 +1,4 @@
-"""What many people watch lately: counts that halve every week.
+"""What many people watch lately: counts that halve every two hours, day or week.
 
 Kept as if counted at one reference time, so that time passing changes no number: a count of now
 weighs 2^(age of the reference / half-life).
@@ -11,17 +11,20 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-HALF_LIFE_MS: Final = 7 * 86_400_000
+HOURS_MS: Final = 2 * 3_600_000
+DAY_MS: Final = 86_400_000
+WEEK_MS: Final = 7 * DAY_MS
 _HALF_LIVES_MAX: Final = 500.0
 """Then the reference moves, long before a float overflows; what is so old counts nothing."""
-_SMOOTHING: Final = 1e-3
+_SMOOTHING: Final = 1e-4
 """Of all counts: what a title has that nobody watched."""
 
 
 class Popularity:
     """Decayed counts by a title's number; adding in any order gives the same counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, half_life_ms: int = WEEK_MS) -> None:
+        self._half_life_ms = half_life_ms
         self._counts = np.zeros(64)
         self._reference_ms: int | None = None
 
@@ -29,7 +32,7 @@ class Popularity:
         """One watch of this weight at this time."""
         if self._reference_ms is None:
             self._reference_ms = at_ms
-        half_lives = (at_ms - self._reference_ms) / HALF_LIFE_MS
+        half_lives = (at_ms - self._reference_ms) / self._half_life_ms
         if half_lives > _HALF_LIVES_MAX:
             self._counts *= 2.0 ** -min(half_lives, 2 * _HALF_LIVES_MAX)
             self._reference_ms = at_ms
@@ -46,7 +49,11 @@ class Popularity:
         counts[known] = self._counts[titles[known]]
         return counts
 
-    def log_shares(self, titles: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """ln of each title's share of all counts, smoothed; all equal where nothing was watched."""
+    def log_shares(self, size: int) -> npt.NDArray[np.float32]:
+        """(size,): ln of each title's share of all counts, smoothed; equal where there are none."""
         total = max(float(self._counts.sum()), np.finfo(float).tiny / _SMOOTHING)
-        return np.log(self.counts(titles) / total + _SMOOTHING)
+        shares = np.zeros(size, dtype=np.float32)
+        known = self._counts[:size]
+        shares[: len(known)] = known / total
+        logs: npt.NDArray[np.float32] = np.log(shares + np.float32(_SMOOTHING))
+        return logs

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from agents.recommendation.blend import HISTORY_TITLES_MAX
 from schemas.watching import Watch
 
 TITLES_MAX: Final = 2_000
@@ -18,8 +19,6 @@ TITLES_MAX: Final = 2_000
 RESUME_MS_MIN: Final = 10_000
 """Less was only a look."""
 COMPLETED_RATIO: Final = 0.9
-HISTORY_TITLES_MAX: Final = 50
-"""As far back as any model looks."""
 
 Step = Literal["started", "progressed", "completed", "abandoned"]
 

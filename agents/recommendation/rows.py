@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from agents.recommendation.filters import Viewer, may_be_offered
-from agents.recommendation.model import Ranked, TitleModel
+from agents.recommendation.model import Context, Ranked, TitleModel
 from agents.recommendation.profile import ProfileState
 from schemas.catalog import Title
 from schemas.recommendations import RecommendationRow, RecommendedTitle
@@ -24,6 +24,7 @@ Titles = Mapping[str, Title]
 
 
 def build_rows(
+    profile_id: str,
     profile: ProfileState,
     model: TitleModel,
     titles: Titles,
@@ -44,7 +45,7 @@ def build_rows(
     unseen = {key: title for key, title in fresh.items() if key not in profile.titles}
     rows = [
         _continue_watching(profile, offered),
-        _top_picks(profile, model, titles, fresh, count),
+        _top_picks(Context(profile.history(), profile_id), model, titles, fresh, count),
         *_because_you_watched(profile, model, titles, unseen, count),
         _popular(model, fresh, count),
         _new(unseen, now_ms),
@@ -69,14 +70,13 @@ def _continue_watching(profile: ProfileState, offered: Titles) -> Recommendation
 
 
 def _top_picks(
-    profile: ProfileState, model: TitleModel, titles: Titles, fresh: Titles, count: int
+    context: Context, model: TitleModel, titles: Titles, fresh: Titles, count: int
 ) -> RecommendationRow:
-    history = profile.history()
-    if not history:
+    if not context.history:
         return RecommendationRow(row="top-picks", reason="Top picks for you", items=())
     items = tuple(
         _item(ranked, fresh, _reason(ranked, titles))
-        for ranked in model.rank(history, fresh, count)
+        for ranked in model.rank(context, fresh, count)
     )
     return RecommendationRow(row="top-picks", reason="Top picks for you", items=items)
 

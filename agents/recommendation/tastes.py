@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from agents.recommendation.blend import Blend
 from agents.recommendation.filters import Viewer
-from agents.recommendation.model import ProductOfExperts, TitleModel
+from agents.recommendation.model import Context, TitleModel
 from agents.recommendation.profile import ProfileState, apply
 from agents.recommendation.rows import Titles, build_rows
 from schemas.recommendations import RecommendationRow
@@ -18,7 +19,7 @@ class Tastes:
     """State of the agent. The same watches in the same order give the same state."""
 
     def __init__(self, model: TitleModel | None = None) -> None:
-        self.model: TitleModel = model or ProductOfExperts()
+        self.model: TitleModel = model or Blend()
         self._profiles: dict[str, ProfileState] = {}
         self._applied: dict[int, int] = {}
 
@@ -33,7 +34,8 @@ class Tastes:
         profile = self._profiles.setdefault(watch.profile_id, ProfileState())
         learned = apply(profile, watch)
         if learned is not None:
-            self.model.learn(learned.history, learned.content_id, learned.weight, learned.at_ms)
+            context = Context(learned.history, watch.profile_id)
+            self.model.learn(context, learned.content_id, learned.weight, learned.at_ms)
         return True
 
     def has_applied(self, partition: int, offset: int) -> bool:
@@ -44,9 +46,14 @@ class Tastes:
         """Where the profile goes on with the content; 0: from the start."""
         return self._profiles.get(profile_id, _NOBODY).resume_ms(content_id)
 
+    def forget(self, profile_id: str) -> None:
+        """Drop what the profile watched; what the title model learned of it names nobody."""
+        self._profiles.pop(profile_id, None)
+        self.model.forget(profile_id)
+
     def rows(
         self, profile_id: str, titles: Titles, viewer: Viewer, now_ms: int, *, count: int
     ) -> tuple[RecommendationRow, ...]:
         """The profile's rows now."""
         profile = self._profiles.get(profile_id, _NOBODY)
-        return build_rows(profile, self.model, titles, viewer, now_ms, count=count)
+        return build_rows(profile_id, profile, self.model, titles, viewer, now_ms, count=count)

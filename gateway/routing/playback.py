@@ -6,9 +6,16 @@ from typing import Final
 
 from gateway import license as licenses
 from gateway import playback, stored
-from gateway.bodies import BitrateAnswer, LicenseAnswer, LicenseRequest
+from gateway.bodies import (
+    BitrateAnswer,
+    DeviceLicenseAnswer,
+    DeviceLicenseRequest,
+    LicenseAnswer,
+    LicenseRequest,
+)
 from gateway.delivery.steering import SteeringAnswer
-from gateway.routing.route import Body, Query, Route
+from gateway.drm import door
+from gateway.routing.route import Body, Query, Route, json_body
 from gateway.stored_session import StoredSession
 
 PLAYBACK_ROUTES: Final[tuple[Route, ...]] = (
@@ -58,25 +65,44 @@ PLAYBACK_ROUTES: Final[tuple[Route, ...]] = (
         body=Body(content={"*/*": LicenseRequest}),
         answers={200: LicenseAnswer},
         is_delayed=True,
+        turned_away="with 503",
+    ),
+    Route(
+        name="postDeviceLicense",
+        method="POST",
+        path="/s/{session_token}/license/device",
+        handler=licenses.post_device_license,
+        says="Keys sealed to the device that the session was opened on",
+        traffic="license",
+        access="session",
+        body=json_body(DeviceLicenseRequest),
+        answers={200: DeviceLicenseAnswer},
+        problems=(402, 404),
+        is_delayed=True,
+        turned_away="with 503",
     ),
     Route(
         name="postUpstreamLicense",
         method="POST",
         path="/s/{session_token}/license/{system:widevine|playready|fairplay}",
-        handler=licenses.multi_drm_door,
-        says="The multi-DRM door",
+        handler=door.post_upstream_license,
+        says="The multi-DRM door: a license of the upstream service, for all asked keys or none",
         traffic="license",
         access="session",
-        problems=(501,),
+        body=Body(content={"*/*": None}),
+        answers={200: "*/*"},
+        problems=(402, 404, 501, 502),
+        is_delayed=True,
     ),
     Route(
         name="getFairPlayCertificate",
         method="GET",
         path="/s/{session_token}/certificate/fairplay",
-        handler=licenses.multi_drm_door,
+        handler=door.get_fairplay_certificate,
         says="FairPlay's application certificate",
         traffic="license",
         access="session",
+        answers={200: door.CERTIFICATE_TYPE},
         problems=(501,),
     ),
     Route(
@@ -106,7 +132,8 @@ PLAYBACK_ROUTES: Final[tuple[Route, ...]] = (
         method="GET",
         path="/s/{session_token}/bitrate",
         handler=playback.get_bitrate,
-        says="The decision now; as text/event-stream every decision",
+        says="The decision now; as text/event-stream every decision (`bitrate`), and at last why "
+        "the session is refused (`ended`: a problem)",
         traffic="stream",
         access="session",
         query={

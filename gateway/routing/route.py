@@ -38,10 +38,11 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """A parameter of the query."""
+    """A parameter of the query, or a header."""
 
     says: str
     type_: Literal["string", "integer", "boolean"] = "string"
+    required: bool = False
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +60,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Of an administration token."""
     body: Body | None = None
     query: Mapping[str, Query] = {}
+    headers: Mapping[str, Query] = {}
     answers: Mapping[int, Any] = {}
     """Types of the good answers; a text is a media type that is no JSON, None an empty answer."""
     problems: tuple[int, ...] = ()
@@ -67,6 +69,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """A 503 waits until a second has passed."""
     turned_away: Literal["with 503", "silently"] | None = None
     """How the door answers where there is no room; None: only aiohttp does."""
+
+
+PROFILE_TOKEN: Final = {
+    "Profile-Token": Query(says="of POST /v1/profiles/{profile_id}/unlock, where a PIN guards")
+}
 
 
 async def _nowhere(_request: web.Request) -> web.StreamResponse:

@@ -7,7 +7,16 @@ from typing import Final
 from gateway import collector, events, eventsink, sessions
 from gateway.bodies import EventsAccepted, EventsPartlyAccepted, NewSession, SessionAnswer
 from gateway.epas.report import EpasAnswer, EpasReport
-from gateway.routing.route import COUNTED, JSON, NDJSON, Body, Query, Route, json_body
+from gateway.routing.route import (
+    COUNTED,
+    JSON,
+    NDJSON,
+    PROFILE_TOKEN,
+    Body,
+    Query,
+    Route,
+    json_body,
+)
 from gateway.wire import LENIENT_ITEM
 
 _EVENTS: Final = Body(
@@ -32,9 +41,11 @@ SESSION_ROUTES: Final[tuple[Route, ...]] = (
         says="Opens a session, where the license agent allows it",
         traffic="license",
         access="viewer",
+        headers=PROFILE_TOKEN,
         body=json_body(NewSession),
         answers={201: SessionAnswer},
         problems=(402, 403, 404),
+        turned_away="with 503",
     ),
     Route(
         name="extendSession",

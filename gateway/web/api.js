@@ -1,6 +1,7 @@
 /** The gateway's API as a signed-in viewer uses it. Tokens are kept for this tab alone. */
 
 const STORED_AS = "playhead.refresh";
+const UNLOCKED_AS = "playhead.unlocked";
 const TRIES_MAX = 4;
 
 /** What the gateway refused, in its own words (RFC 9457). */
@@ -50,9 +51,17 @@ export class Api {
   forget() {
     this.#access = null;
     sessionStorage.removeItem(STORED_AS);
+    sessionStorage.removeItem(UNLOCKED_AS);
   }
 
   account = () => this.#signed("GET", "/v1/account");
+
+  /** Says a profile's PIN; sessions are opened with the proof of it from then on. */
+  async unlock(profileId, pin) {
+    const path = `/v1/profiles/${encodeURIComponent(profileId)}/unlock`;
+    const unlocked = await this.#signed("POST", path, { pin });
+    sessionStorage.setItem(UNLOCKED_AS, unlocked.profile_token);
+  }
 
   recommendations = (profileId, count = 20) =>
     this.#signed(
@@ -60,7 +69,8 @@ export class Api {
       `/v1/profiles/${encodeURIComponent(profileId)}/recommendations?count=${count}`,
     );
 
-  openSession = (asked) => this.#signed("POST", "/v1/sessions", asked);
+  openSession = (asked) =>
+    this.#signed("POST", "/v1/sessions", asked, { proof: sessionStorage.getItem(UNLOCKED_AS) });
 
   /** `keepalive` where the page is going away. */
   endSession = (sessionId, { keepalive = false } = {}) =>
@@ -122,8 +132,9 @@ export async function send(method, path, body, options = {}) {
   }
 }
 
-function ask(method, path, body, { bearer = null, keepalive = false }) {
+function ask(method, path, body, { bearer = null, keepalive = false, proof = null }) {
   const headers = {};
+  if (proof !== null) headers["Profile-Token"] = proof;
   if (bearer !== null) headers.Authorization = `Bearer ${bearer}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   return fetch(path, {

@@ -4,7 +4,7 @@ import { Api } from "./api.js";
 import { element, fill } from "./dom.js";
 import { recover } from "./playhead.js";
 import { showBrowse } from "./views/browse.js";
-import { showProfiles, showSignIn } from "./views/signin.js";
+import { showPin, showProfiles, showSignIn } from "./views/signin.js";
 import { showDetail } from "./views/title.js";
 import { showWatch } from "./views/watch.js";
 import { explain } from "./words.js";
@@ -58,11 +58,17 @@ class Page {
     showProfiles(this.#view, {
       account: this.#account,
       onChosen: (profile) => {
-        this.#profile = profile;
-        sessionStorage.setItem(PROFILE, profile.profile_id);
-        void this.#browse();
+        const onUnlocked = () => this.#become(profile);
+        if (profile.pin_set_at_ms === null) return onUnlocked();
+        showPin(this.#view, { api: this.#api, profile, onUnlocked, notify });
       },
     });
+  }
+
+  #become(profile) {
+    this.#profile = profile;
+    sessionStorage.setItem(PROFILE, profile.profile_id);
+    void this.#browse();
   }
 
   async #browse() {

@@ -4,6 +4,7 @@
  * Everything that may be shown beside the video is read from here; nothing here draws.
  */
 
+import { ProblemError } from "./api.js";
 import { NetworkWatch } from "./network.js";
 import { Playhead, bufferLengthMs, uuid7 } from "./playhead.js";
 import { PLAYERS, createPlayer } from "./players/player.js";
@@ -148,6 +149,13 @@ export class Run {
     this.#hooks.onFailed(error);
   }
 
+  /** The session was ended from elsewhere: the player would go on until its buffer is empty. */
+  async #refused(error) {
+    if (this.#isOver) return;
+    await this.end("aborted");
+    this.#hooks.onFailed(error);
+  }
+
   async #fail(error) {
     if (this.#isOver) return;
     const told = error instanceof PlayerError ? error : new PlayerError("page", error.message);
@@ -163,6 +171,10 @@ export class Run {
       if (decision.decided_at_ms === null) return;
       this.decision = decision;
       this.#hooks.onDecision(decision);
+    });
+    this.#stream.addEventListener("ended", (event) => {
+      const problem = JSON.parse(event.data);
+      void this.#refused(new ProblemError(problem.status, problem));
     });
   }
 }

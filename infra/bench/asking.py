@@ -11,13 +11,14 @@ import os
 import random
 import sys
 import time
+from collections import Counter
 from typing import Final
+from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
 import uvloop
 
-from infra.bench.load import percentile
+from infra.bench.load import Poster, percentile
 
 ANSWER_S_MAX: Final = 10.0
 
@@ -25,22 +26,30 @@ ANSWER_S_MAX: Final = 10.0
 class AskingPlan(msgspec.Struct, frozen=True, kw_only=True):
     """One run."""
 
-    license_url: str
+    license_urls: tuple[str, ...]
+    """Asked in turn, all at one gateway."""
     bodies: tuple[str, ...]
     """Requests, no two alike: equal ones in flight are answered as one."""
-    rate_per_s: float
-    seconds: float
-    core: int
+    rate_per_s: float = 0
+    """Poisson arrivals, answered or not; 0: as fast as `connections` are answered."""
+    connections: int = 0
+    players: int = 0
+    """So many connections take turns."""
+    seconds: float = 0
+    core: int | None = None
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it; latencies are from the moment a license was due to the whole answer."""
 
     asked: int
-    failed: int
-    """Any status but 200, or none."""
+    took_s: float
     latencies_ms: tuple[float, ...]
-    """Of the good ones, in order."""
+    """Of the good ones, in the order in which they were due."""
+    refused_ms: tuple[float, ...]
+    """Of those with 503."""
+    statuses: dict[int, int]
+    """0: no answer."""
     lag_p99_ms: float
     """How late requests were sent."""
 
@@ -53,43 +62,75 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return sum(took <= deadline_ms for took in self.latencies_ms) / max(1, self.asked)
 
 
+class _Asking:
+    """The requests in turn, and what came of them."""
+
+    def __init__(self, plan: AskingPlan) -> None:
+        self._plan = plan
+        self._poster = Poster(plan.license_urls[0], plan.players)
+        paths = [urlsplit(url).path for url in plan.license_urls]
+        # The next request is of another session: equal ones are far apart.
+        self._requests = itertools.cycle(
+            [(path, body.encode()) for body in plan.bodies for path in paths]
+        )
+        self._latencies: list[tuple[float, float]] = []
+        self._refused_ms: list[float] = []
+        self._statuses: Counter[int] = Counter()
+        self._lags: list[float] = []
+
+    async def run(self) -> Asked:
+        began_s = time.perf_counter()
+        await (self._at_a_rate() if self._plan.rate_per_s else self._at_once())
+        self._poster.close()
+        return Asked(
+            asked=len(self._lags),
+            took_s=time.perf_counter() - began_s,
+            latencies_ms=tuple(took for _, took in sorted(self._latencies)),
+            refused_ms=tuple(self._refused_ms),
+            statuses=dict(self._statuses),
+            lag_p99_ms=percentile(self._lags, 0.99),
+        )
+
+    async def _at_a_rate(self) -> None:
+        arrivals = random.Random(1)  # noqa: S311 - the same load each time
+        async with asyncio.TaskGroup() as group:
+            due_s = time.perf_counter()
+            end_s = due_s + self._plan.seconds
+            while due_s < end_s:
+                await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
+                group.create_task(self._ask(due_s))
+                due_s += arrivals.expovariate(self._plan.rate_per_s)
+
+    async def _at_once(self) -> None:
+        end_s = time.perf_counter() + self._plan.seconds
+
+        async def go_on() -> None:
+            while time.perf_counter() < end_s:
+                await self._ask(time.perf_counter())
+
+        await asyncio.gather(*(go_on() for _ in range(self._plan.connections)))
+
+    async def _ask(self, due_s: float) -> None:
+        self._lags.append((time.perf_counter() - due_s) * 1000)
+        status = await self._poster.post(*next(self._requests), within_s=ANSWER_S_MAX)
+        took_ms = (time.perf_counter() - due_s) * 1000
+        self._statuses[status] += 1
+        if status == 200:
+            self._latencies.append((due_s, took_ms))
+        elif status == 503:
+            self._refused_ms.append(took_ms)
+
+
 async def ask_licenses(plan: AskingPlan) -> Asked:
-    """Poisson arrivals, answered or not."""
-    arrivals = random.Random(1)  # noqa: S311 - the same load each time
-    bodies = itertools.cycle(plan.bodies)
-    latencies: list[tuple[float, float]] = []
-    lags: list[float] = []
-    timeout = aiohttp.ClientTimeout(total=ANSWER_S_MAX)
-
-    async def ask(http: aiohttp.ClientSession, due_s: float) -> None:
-        lags.append((time.perf_counter() - due_s) * 1000)
-        try:
-            async with http.post(plan.license_url, data=next(bodies)) as response:
-                await response.read()
-        except (aiohttp.ClientError, TimeoutError):
-            return
-        if response.status == 200:
-            latencies.append((due_s, (time.perf_counter() - due_s) * 1000))
-
-    async with aiohttp.ClientSession(timeout=timeout) as http, asyncio.TaskGroup() as group:
-        due_s = time.perf_counter()
-        end_s = due_s + plan.seconds
-        while due_s < end_s:
-            await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
-            group.create_task(ask(http, due_s))
-            due_s += arrivals.expovariate(plan.rate_per_s)
-    return Asked(
-        asked=len(lags),
-        failed=len(lags) - len(latencies),
-        latencies_ms=tuple(took for _, took in sorted(latencies)),
-        lag_p99_ms=percentile(lags, 0.99),
-    )
+    """Run the plan."""
+    return await _Asking(plan).run()
 
 
 def main() -> None:
     """Read the plan, ask, print."""
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=AskingPlan)
-    os.sched_setaffinity(0, {plan.core})
+    if plan.core is not None:
+        os.sched_setaffinity(0, {plan.core})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         found = runner.run(ask_licenses(plan))
     print(msgspec.json.encode(found).decode())

@@ -30,7 +30,7 @@ from streams.records import Record
 from streams.tables.changelog import KafkaChangelog
 from streams.tables.stores import MemoryStore, rocks_stores
 from streams.tables.table import ChunkTable
-from streams.topics import Family, Topic
+from streams.topic import Family, Topic
 
 TABLE: Final = "counts"
 KINDS: Final = ("floor", "chunks", "agent", "memory", "rocksdb")

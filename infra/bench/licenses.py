@@ -1,71 +1,104 @@
-"""License round trips at a fixed rate through the whole way, beside a bare hop through Kafka."""
+"""License round trips at fixed rates through the whole way, beside a bare hop through Kafka."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import itertools
 import random
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
 
-import aiohttp
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from infra.bench.asking import Asked, AskingPlan
 from infra.bench.load import percentile
-from infra.demo.account import ensure_demo_account
+from infra.bench.processes import cpu_s
+from infra.bench.sessions import run_process
+from infra.bench.viewers import license_bodies, list_title, open_sessions
 from infra.sandbox import Sandbox
-from infra.wiring.packager import open_packager
-from schemas.catalog import AudioTrack, Rendition, Segments, StorageLocation, Tier, Title
-from schemas.licenses import TierKey
 from streams.admin import apply_topics
 from streams.broker import Broker
 from streams.topics import GATEWAY_REPLIES
 
-CONTENT_ID = "bench-title"
-TIERS: tuple[Tier, ...] = ("audio", "sd", "hd")
+SESSIONS: Final = 64
+WARM_UP_S: Final = 2.0
+COMPONENTS: Final = ("gateway", "license", "kafka")
 
 
 class LicenseFigure(msgspec.Struct, frozen=True, kw_only=True):
-    """Open-loop Poisson arrivals; milliseconds from the POST to the whole answer."""
+    """Open-loop Poisson arrivals; milliseconds from the moment a license was due to the whole
+    answer. The floor is a record there and one back, nothing done on the way, at the same rate.
+    """
 
-    requests: int
     rate_per_s: float
+    asked: int
+    failed: int
     p50_ms: float
     p99_ms: float
-    failed: int
+    p999_ms: float
     floor_p50_ms: float
     floor_p99_ms: float
+    floor_p999_ms: float
+    decisions_per_cpu_s: float
+    """Of the license worker's CPU time, signatures and sealing included."""
+    gateway_cpu_ms: float
+    """Of CPU time, for one license."""
+    worker_cpu_ms: float
+    broker_cpu_ms: float
+    asker_lag_p99_ms: float
 
 
-async def measure_licenses(sandbox: Sandbox, rate_per_s: float, seconds: float) -> LicenseFigure:
-    """Licenses of one session, every combination of its keys in turn."""
+async def measure_licenses(
+    sandbox: Sandbox, rates_per_s: Sequence[float], seconds: float
+) -> list[LicenseFigure]:
+    """Licenses of many sessions, every combination of their keys in turn."""
+    plan = await license_plan(sandbox)
+    await ask(plan, rate_per_s=rates_per_s[0], seconds=WARM_UP_S)
+    return [await _measure(sandbox, plan, rate, seconds) for rate in rates_per_s]
+
+
+async def license_plan(sandbox: Sandbox, sessions: int = SESSIONS) -> AskingPlan:
+    """New sessions of new viewers; rate, length and core are to be filled in."""
     keys = await list_title(sandbox)
-    async with aiohttp.ClientSession() as http:
-        license_url = await open_session(sandbox, http)
-        bodies = itertools.cycle(license_bodies(keys))
-        failures: list[int] = []
+    return AskingPlan(
+        license_urls=await open_sessions(sandbox, sessions),
+        bodies=tuple(body.decode() for body in license_bodies(keys)),
+    )
 
-        async def ask() -> None:
-            async with http.post(license_url, data=next(bodies)) as response:
-                await response.read()
-                if response.status != 200:
-                    failures.append(response.status)
 
-        await ask()
-        waits = await _open_loop(ask, rate_per_s, seconds)
+async def _measure(
+    sandbox: Sandbox, plan: AskingPlan, rate_per_s: float, seconds: float
+) -> LicenseFigure:
+    pids = sandbox.pids_by_name()
+    before = {name: cpu_s(pids[name]) for name in COMPONENTS}
+    asked = await ask(plan, rate_per_s=rate_per_s, seconds=seconds)
+    used_s = {name: cpu_s(pids[name]) - before[name] for name in COMPONENTS}
     floor = await _floor(sandbox.deployment.broker(), rate_per_s, seconds)
+    each = 1000 / max(1, asked.asked)
     return LicenseFigure(
-        requests=len(waits),
         rate_per_s=rate_per_s,
-        p50_ms=percentile(waits, 0.5),
-        p99_ms=percentile(waits, 0.99),
-        failed=len(failures),
+        asked=asked.asked,
+        failed=asked.asked - len(asked.latencies_ms),
+        p50_ms=asked.percentile_ms(0.5),
+        p99_ms=asked.percentile_ms(0.99),
+        p999_ms=asked.percentile_ms(0.999),
         floor_p50_ms=percentile(floor, 0.5),
         floor_p99_ms=percentile(floor, 0.99),
+        floor_p999_ms=percentile(floor, 0.999),
+        decisions_per_cpu_s=asked.asked / max(1e-9, used_s["license"]),
+        gateway_cpu_ms=used_s["gateway"] * each,
+        worker_cpu_ms=used_s["license"] * each,
+        broker_cpu_ms=used_s["kafka"] * each,
+        asker_lag_p99_ms=asked.lag_p99_ms,
     )
+
+
+async def ask(plan: AskingPlan, **changes: Any) -> Asked:
+    """Run the plan with these changes, in a process of its own."""
+    asking = msgspec.structs.replace(plan, **changes)
+    return await run_process("infra.bench.asking", asking, Asked)
 
 
 async def _open_loop(
@@ -88,96 +121,6 @@ async def _open_loop(
             group.create_task(timed())
             next_s += arrivals.expovariate(rate_per_s)
     return waits
-
-
-def license_bodies(keys: tuple[TierKey, ...]) -> list[bytes]:
-    """Requests for every choice of the keys in every order, no two alike."""
-    kids = [base64.urlsafe_b64encode(bytes.fromhex(k.key_id)).rstrip(b"=").decode() for k in keys]
-    choices = (c for n in range(1, len(kids) + 1) for c in itertools.permutations(kids, n))
-    return [msgspec.json.encode({"kids": list(c), "type": "temporary"}) for c in choices]
-
-
-async def open_session(sandbox: Sandbox, http: aiohttp.ClientSession) -> str:
-    """The license URL of a new session of the demo viewer."""
-    root = sandbox.deployment.gateway_url()
-    credentials = await ensure_demo_account(sandbox.deployment)
-    grant = {
-        "grant_type": "password",
-        "username": credentials.email,
-        "password": credentials.password,
-    }
-    tokens = await _json(await http.post(f"{root}/v1/tokens", json=grant))
-    bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
-    account = await _json(await http.get(f"{root}/v1/account", headers=bearer))
-    wanted = {
-        "content_id": CONTENT_ID,
-        "profile_id": account["profiles"][0]["profile_id"],
-        "device": {"device_id": "bench", "max_height": 1080},
-    }
-    opened = await _json(await http.post(f"{root}/v1/sessions", json=wanted, headers=bearer))
-    return str(opened["license_url"])
-
-
-async def _json(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    response.raise_for_status()
-    body = await response.json()
-    return dict(body)
-
-
-async def list_title(sandbox: Sandbox) -> tuple[TierKey, ...]:
-    """A title without media: licenses never look at it."""
-    async with open_packager(sandbox.deployment) as packager:
-        keys = await packager.request_keys(CONTENT_ID, TIERS)
-        await packager.put(_title(sandbox, {key.tier: key.key_id for key in keys}))
-    return keys
-
-
-def _title(sandbox: Sandbox, kids: dict[Tier, str]) -> Title:
-    def segments(track: str) -> Segments:
-        return Segments(
-            init=f"{track}/init.mp4",
-            media=f"{track}/$Number$.m4s",
-            timescale=1000,
-            durations=(2000,),
-            sizes_bytes=(1000,),
-        )
-
-    rungs: tuple[tuple[Tier, int, int, int], ...] = (("sd", 640, 360, 500), ("hd", 1280, 720, 2000))
-    return Title(
-        content_id=CONTENT_ID,
-        title="Bench",
-        duration_ms=2000,
-        storage=(StorageLocation(url=f"{sandbox.deployment.storage_url}/{CONTENT_ID}"),),
-        video=tuple(
-            Rendition(
-                rendition_id=f"v{height}",
-                width=width,
-                height=height,
-                frame_rate=24,
-                codecs="avc1.64001f",
-                bitrate_kbps=kbps,
-                average_bitrate_kbps=kbps,
-                tier=tier,
-                key_id=kids[tier],
-                segments=segments(f"v{height}"),
-            )
-            for tier, width, height, kbps in rungs
-        ),
-        audio=(
-            AudioTrack(
-                track_id="a-en",
-                language="en",
-                label="English",
-                channels=2,
-                sampling_rate_hz=48_000,
-                codecs="mp4a.40.2",
-                bitrate_kbps=104,
-                key_id=kids["audio"],
-                segments=segments("a-en"),
-                is_default=True,
-            ),
-        ),
-    )
 
 
 async def _floor(broker: Broker, rate_per_s: float, seconds: float) -> list[float]:

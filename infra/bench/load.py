@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -74,6 +74,52 @@ async def _client(
             statuses[status] += 1
     finally:
         writer.close()
+
+
+class Poster:
+    """Posts over connections that are kept; it opens as many as it has requests open.
+
+    `players`: so many connections take turns, as if each were a player's own.
+    """
+
+    def __init__(self, url: str, players: int = 0) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname, parts.port
+        self._netloc = parts.netloc
+        self._players = players
+        self._free: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
+
+    async def post(self, path: str, body: bytes, *, within_s: float) -> int:
+        """The status; 0 where no answer came in time."""
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: {self._netloc}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        writer: asyncio.StreamWriter | None = None
+        try:
+            async with asyncio.timeout(within_s):
+                reader, writer = await self._connection()
+                writer.write(head.encode() + body)
+                status = await _read_answer(reader)
+        except (OSError, EOFError, TimeoutError):
+            if writer is not None:
+                writer.close()
+            return 0
+        self._free.append((reader, writer))
+        return status
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while len(self._free) > self._players:
+            reader, writer = self._free.popleft()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(self._host, self._port)
+
+    def close(self) -> None:
+        """Close what is kept."""
+        for _, writer in self._free:
+            writer.close()
+        self._free.clear()
 
 
 async def _read_answer(reader: asyncio.StreamReader) -> int:

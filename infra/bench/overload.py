@@ -11,15 +11,14 @@ import asyncio
 import os
 from typing import Final
 
-import aiohttp
 import msgspec
 
 from infra.bench.asking import Asked, AskingPlan
 from infra.bench.flood import Flooded
-from infra.bench.licenses import license_bodies, list_title, open_session
+from infra.bench.licenses import ask, license_plan
 from infra.bench.memory import MemoryWatch
 from infra.bench.processes import resident_bytes
-from infra.bench.sessions import FloodedSessions, run_process
+from infra.bench.sessions import FloodedSessions
 from infra.sandbox import Sandbox
 
 TIMES: Final = 10
@@ -85,7 +84,10 @@ async def measure_overload(
     sandbox: Sandbox, cores: Cores, *, seconds: float, events_per_post: int, licenses_per_s: float
 ) -> OverloadFigure:
     """The deployment runs on its cores already."""
-    run = _Run(sandbox, cores, events_per_post, await _license_plan(sandbox, licenses_per_s, cores))
+    asking = msgspec.structs.replace(
+        await license_plan(sandbox, 1), rate_per_s=licenses_per_s, core=cores.generator
+    )
+    run = _Run(sandbox, cores, events_per_post, asking)
     calm_s = min(CALM_S_MAX, max(5.0, seconds / 2))
     await run.load(WARM_UP_S, 0, CONNECTIONS)  # every token is checked once
     calm, calm_asked = await run.load(calm_s, 0, CALM_CONNECTIONS)
@@ -147,7 +149,6 @@ class _Run:
         self, seconds: float, posts_per_s: float, connections: int
     ) -> tuple[Flooded, Asked]:
         """Flood and ask."""
-        asking = msgspec.structs.replace(self._asking, seconds=seconds)
         return await asyncio.gather(
             self.sessions.flood(
                 seconds=seconds,
@@ -156,22 +157,9 @@ class _Run:
                 core=self._cores.generator,
                 nice=FLOOD_NICE,
             ),
-            run_process("infra.bench.asking", asking, Asked),
+            ask(self._asking, seconds=seconds),
         )
 
     def resident_mb(self) -> int:
         """Of the gateway now."""
         return resident_bytes(self._gateway) // 1_000_000
-
-
-async def _license_plan(sandbox: Sandbox, rate_per_s: float, cores: Cores) -> AskingPlan:
-    keys = await list_title(sandbox)
-    async with aiohttp.ClientSession() as http:
-        license_url = await open_session(sandbox, http)
-    return AskingPlan(
-        license_url=license_url,
-        bodies=tuple(body.decode() for body in license_bodies(keys)),
-        rate_per_s=rate_per_s,
-        seconds=0,
-        core=cores.generator,
-    )

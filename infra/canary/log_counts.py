@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas.delivery import LedgerEntry
 from streams.broker import Broker
 from streams.partitions import count_partitions
-from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS, Topic
+from streams.topic import Topic
+from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS
 
 MINUTE_MS: Final = 60_000
 WRITER: Final = "log"

@@ -7,12 +7,17 @@ import asyncio
 import click
 import msgspec
 
+from agents.account.history import History, said
 from infra.cli.account_option import resolve_account
+from infra.cli.accounts_erase import erase
 from infra.cli.output import json_option, print_rows
 from infra.deployment import Deployment
+from infra.operations.account_history import read_account_history
 from infra.operations.households import HouseholdView, read_accounts, read_household
-from infra.operations.moments import instant
+from infra.operations.moments import instant, parse_moment
 from infra.settings import load_settings
+from schemas.accounts import Account
+from schemas.errors import PlayheadError
 from streams.clock import system_clock
 
 
@@ -22,6 +27,9 @@ def command() -> None:
 
     Example: playhead accounts show --email ada@example.org
     """
+
+
+command.add_command(erase)
 
 
 @command.command("list")
@@ -35,10 +43,12 @@ def list_accounts(plan: str, state: str, last: int, as_json: bool) -> None:
     Example: playhead accounts list --plan premium --state active
     """
     accounts = asyncio.run(read_accounts(Deployment(settings=load_settings())))
+    now_ms = system_clock()
     found = [
         account
         for account in accounts.values()
-        if plan in ("", account.subscription.plan) and state in ("", account.subscription.state)
+        if plan in ("", account.subscription.plan)
+        and state in ("", account.subscription.at(now_ms).state)
     ]
     found.sort(key=lambda account: account.created_at_ms, reverse=True)
     print_rows(
@@ -47,8 +57,8 @@ def list_accounts(plan: str, state: str, last: int, as_json: bool) -> None:
             (
                 account.account_id,
                 account.subscription.plan,
-                "closed" if account.is_closed else account.subscription.state,
-                _moment(account.subscription.until_ms),
+                _state(account, now_ms),
+                _moment(account.subscription.at(now_ms).until_ms),
                 len(account.profiles),
                 instant(account.created_at_ms),
                 account.version,
@@ -77,14 +87,69 @@ def show(account_id: str | None, email: str | None, as_json: bool) -> None:
     _print(view)
 
 
+@command.command("history")
+@click.option("--account", "account_id", metavar="ACCOUNT", help="The account by its id.")
+@click.option("--email", help="The account of this address.")
+@click.option("--at", "moment", help="As it was then: 30m, 2026-11-22, 2026-11-22T16:30:00Z.")
+@json_option
+def history(account_id: str | None, email: str | None, moment: str | None, as_json: bool) -> None:
+    """An account at any time, and what changed it when and by whom; no addresses, no names.
+
+    Example: playhead accounts history --email demo@playhead.example --at 2026-11-22
+    """
+    deployment = Deployment(settings=load_settings())
+    account = resolve_account(deployment, account_id, email)
+    now_ms = system_clock()
+    at_ms = parse_moment(moment, now_ms) if moment else now_ms
+    told = asyncio.run(read_account_history(deployment, account, at_ms))
+    if as_json:
+        click.echo(msgspec.json.encode(told))
+        return
+    if told.account is None:
+        raise PlayheadError(f"the log knows no account {account} at {instant(at_ms)}")
+    _print_history(told, at_ms)
+
+
+def _print_history(told: History, at_ms: int) -> None:
+    print_rows(
+        ("at", "version", "what", "by", "named", "changes"),
+        (
+            (instant(c.at_ms), c.version, c.fact, c.by, c.by_name, "; ".join(c.changes))
+            for c in told.changes
+        ),
+    )
+    account = told.account
+    assert account is not None
+    click.echo(f"\n{account.account_id} at {instant(at_ms)}, version {account.version}")
+    subscription = account.subscription
+    if subscription is not None:
+        until = _moment(subscription.until_ms)
+        click.echo(f"{said(subscription)}{f' until {until}' if until else ''}\n")
+    print_rows(
+        ("profile", "language", "maturity", "PIN"),
+        (
+            (p.profile_id, p.language, p.maturity, "yes" if p.pin_set_at_ms is not None else "")
+            for p in account.profiles or ()
+        ),
+    )
+    if not told.is_complete:
+        click.echo(
+            "\nNot all is known: the log begins later, or an older release told only a part.",
+            err=True,
+        )
+
+
 def _print(view: HouseholdView) -> None:
-    account, subscription = view.account, view.account.subscription
+    account, subscription = view.account, view.account.subscription.at(system_clock())
     until = _moment(subscription.until_ms)
     click.echo(f"{account.account_id}  since {instant(account.created_at_ms)}")
     click.echo(f"{subscription.plan}, {subscription.state}{f' until {until}' if until else ''}\n")
     print_rows(
-        ("profile", "name", "language", "maturity"),
-        ((p.profile_id, p.name, p.language, p.maturity) for p in account.profiles),
+        ("profile", "language", "maturity", "PIN"),  # its name is sealed
+        (
+            (p.profile_id, p.language, p.maturity, "" if p.pin_set_at_ms is None else "yes")
+            for p in account.profiles
+        ),
     )
     click.echo()
     print_rows(
@@ -99,6 +164,12 @@ def _print(view: HouseholdView) -> None:
             for s in view.sessions
         ),
     )
+
+
+def _state(account: Account, now_ms: int) -> str:
+    if account.erased_at_ms is not None:
+        return "erased"
+    return "closed" if account.is_closed else account.subscription.at(now_ms).state
 
 
 def _moment(at_ms: int | None) -> str:

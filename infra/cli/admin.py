@@ -8,10 +8,10 @@ from typing import get_args
 import click
 
 from infra.deployment import Deployment
-from infra.keys.admin import DAY_S, LIFETIME_S_MAX
+from infra.keys.admin import DAY_S
 from infra.operations.operator import operator_token
 from infra.settings import load_settings
-from schemas.tokens import AdminRole
+from schemas.tokens import ADMIN_TOKEN_S_MAX, AdminRole
 
 
 @click.group("admin")
@@ -34,13 +34,24 @@ def token() -> None:
 @click.option("--role", type=click.Choice(get_args(AdminRole)), required=True)
 @click.option("--subject", default=None, help="Whom it is for; default: who runs this.")
 @click.option(
-    "--days", default=30, show_default=True, type=click.IntRange(1, LIFETIME_S_MAX // DAY_S)
+    "--days", default=30, show_default=True, type=click.IntRange(1, ADMIN_TOKEN_S_MAX // DAY_S)
 )
-def create(role: AdminRole, subject: str | None, days: int) -> None:
-    """Print a new token; it is kept nowhere and cannot be revoked before its end.
+@click.option(
+    "--content",
+    "contents",
+    multiple=True,
+    help="Of a packager: a content that it may have keys of, `drama-*` for all that begin so.",
+)
+def create(role: AdminRole, subject: str | None, days: int, contents: tuple[str, ...]) -> None:
+    """Print a new token; it is kept nowhere. `playhead license revoke token TOKEN` takes it back.
 
+    \b
     Example: export TOKEN=$(playhead admin token create --role catalog --days 7)
+             playhead admin token create --role packager --subject encoder-7 --content 'drama-*'
     """
     deployment = Deployment(settings=load_settings())
     whom = subject or getpass.getuser()
-    click.echo(operator_token(deployment, role, subject=whom, lifetime_s=days * DAY_S))
+    created = operator_token(
+        deployment, role, subject=whom, lifetime_s=days * DAY_S, contents=contents
+    )
+    click.echo(created)

@@ -27,7 +27,7 @@ from streams.clock import system_clock
     type=click.Path(path_type=Path),
     help="Also seal the deployment's secret keys into this file; keep it elsewhere.",
 )
-@click.option("--with-kek", is_flag=True, help="The key-encryption key among them.")
+@click.option("--with-kek", is_flag=True, help="Also the root of content keys; a token keeps its.")
 @passphrase_option
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @json_option

@@ -16,6 +16,7 @@ import msgspec
 from infra.bench.consumer import measure_consumer
 from infra.bench.curve import measure_curve
 from infra.bench.gateway import measure_gateway
+from infra.bench.license_overload import measure_license_overload
 from infra.bench.licenses import measure_licenses
 from infra.bench.overload import measure_overload, split_cores
 from infra.bench.processes import machine_class, resident_bytes
@@ -31,18 +32,21 @@ PARTS = ("gateway", "licenses", "sink", "queryable", "consumer")
 OVERLOAD = "overload"
 THROUGHPUT = "throughput"
 CURVE = "curve"
+LICENSES = "licenses"
+LICENSE_RATES_PER_S = (100.0, 300.0, 1000.0)
+LICENSES_S = 30.0
 CURVE_S = 30.0
 LOAD_S = 300.0
 EVENT_PATH = ("kafka", "clickhouse", "migrations", "gateway", "analytics")
 
 
 @click.command("bench")
-@click.argument("what", type=click.Choice([OVERLOAD, THROUGHPUT, CURVE]), required=False)
+@click.argument("what", type=click.Choice([OVERLOAD, THROUGHPUT, CURVE, LICENSES]), required=False)
 @click.option("--only", type=click.Choice(PARTS), multiple=True, help="Measure only this.")
 @click.option(
     "--seconds",
     type=float,
-    help="Length of each load: 5; 300 of overload and throughput; 30 of curve.",
+    help="Length of each load: 5; 300 of overload and throughput; 30 of curve and licenses.",
 )
 @click.option(
     "--events-per-post",
@@ -74,7 +78,8 @@ def command(
     `overload` offers ten times of what the machine takes in events, for five minutes: the
     generators have one core, the deployment has the others. `throughput` offers a steady load and
     tells what each component takes of the machine. `curve` tells what an event costs with more
-    gateways and sinks, and with more rows stored.
+    gateways and sinks, and with more rows stored. `licenses` asks for 100, 300 and 1,000 of them a
+    second, and then for ten times of what the machine decides.
 
     \b
     Example: playhead bench --only gateway --seconds 10
@@ -90,6 +95,8 @@ def command(
         asyncio.run(_throughput(events_per_s, seconds or LOAD_S, components, runtime, as_json))
     elif what == CURVE:
         asyncio.run(_curve(seconds or CURVE_S, runtime, as_json))
+    elif what == LICENSES:
+        asyncio.run(_licenses(seconds or LICENSES_S, runtime, as_json))
     else:
         asyncio.run(_measure(only or PARTS, seconds or 5.0, runtime, as_json))
 
@@ -138,6 +145,28 @@ async def _curve(seconds: float, runtime: Path, as_json: bool) -> None:
     _print("CPU time of an event, µs", figures, as_json=as_json)
 
 
+async def _licenses(seconds: float, runtime: Path, as_json: bool) -> None:
+    with tempfile.TemporaryDirectory(prefix="playhead-bench-") as home:
+        async with running_sandbox(Path(home), runtime=runtime) as sandbox:
+            figures = await measure_licenses(sandbox, LICENSE_RATES_PER_S, seconds)
+    if as_json:
+        _print(LICENSES, figures, as_json=True)
+    else:
+        click.echo(f"{machine_class()}, everything on this machine, who asks too\n")
+        for figure in figures:
+            _print_one(figure)
+    cores = split_cores()
+    os.sched_setaffinity(0, cores.deployment)
+    with tempfile.TemporaryDirectory(prefix="playhead-bench-") as home:
+        async with running_sandbox(Path(home), runtime=runtime) as sandbox:
+            overload = await measure_license_overload(sandbox, cores, seconds)
+    if as_json:
+        _print("overload", [overload], as_json=True)
+    else:
+        click.echo("ten times of what it decides; who asks has a core of its own")
+        _print_one(overload)
+
+
 async def _measure(parts: Sequence[str], seconds: float, runtime: Path, as_json: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="playhead-bench-") as home:
         async with running_sandbox(Path(home), runtime=runtime) as sandbox:
@@ -155,7 +184,7 @@ async def _measure_part(part: str, sandbox: Sandbox, seconds: float) -> Sequence
         case "gateway":
             return await measure_gateway(sandbox, seconds)
         case "licenses":
-            return [await measure_licenses(sandbox, 100, seconds * 2)]
+            return await measure_licenses(sandbox, [100.0], seconds * 2)
         case "sink":
             return [await measure_sink(sandbox, 200_000)]
         case "consumer":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import get_args
 
 import click
 import msgspec
@@ -18,13 +19,11 @@ from infra.content.source import ExternalAudio, SubtitleInput
 from infra.deployment import Deployment
 from infra.operations.households import read_titles
 from infra.operations.ingest import Ingest, content_id_of, ingest_title, probe, sidecar
-from infra.operations.log_access import read_newest
+from infra.operations.key_rotation import read_keys
 from infra.operations.moments import instant
 from infra.settings import load_settings
-from schemas.catalog import Title
+from schemas.catalog import Tier, Title
 from schemas.errors import PlayheadError
-from schemas.licenses import WrappedKey
-from streams.topics import CONTENT_KEYS
 
 
 @click.group("content")
@@ -143,18 +142,21 @@ def list_content(as_json: bool) -> None:
 @click.argument("content_id")
 @json_option
 def keys(content_id: str, as_json: bool) -> None:
-    """A content's key ids, their tiers and the version that wraps them; never a key.
+    """A content's key ids, their tiers, periods and the version that wraps them; never a key.
 
-    Example: playhead content keys tide
+    A period is 0 for a key that stays, as those of stored titles do. Example:
+    playhead content keys tide
     """
-    deployment = Deployment(settings=load_settings())
-    wrapped: dict[str, WrappedKey] = asyncio.run(read_newest(deployment, CONTENT_KEYS))
-    found = [key for key in wrapped.values() if key.content_id == content_id]
+    log = asyncio.run(read_keys(Deployment(settings=load_settings())))
+    found = sorted(
+        (key for key in log.keys if key.content_id == content_id),
+        key=lambda key: (get_args(Tier).index(key.tier), key.period),
+    )
     if not found:
         raise PlayheadError(f"{content_id} has no keys; `playhead content list` names the titles")
     print_rows(
-        ("key_id", "tier", "kek_version", "created"),
-        ((k.key_id, k.tier, k.kek_version, instant(k.created_at_ms)) for k in found),
+        ("key_id", "tier", "period", "kek_version", "created"),
+        ((k.key_id, k.tier, k.period, k.kek_version, instant(k.created_at_ms)) for k in found),
         as_json=as_json,
     )
 

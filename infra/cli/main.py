@@ -36,10 +36,12 @@ COMMANDS: Final[dict[str, str]] = {
     "accounts": "infra.cli.accounts",
     "subscriptions": "infra.cli.subscriptions",
     "license": "infra.cli.license",
+    "keys": "infra.cli.keys",
     "admin": "infra.cli.admin",
     "simulate": "infra.cli.simulate",
     "bench": "infra.cli.bench",
     "faults": "infra.cli.faults",
+    "secrets-scan": "infra.cli.secrets_scan",
     "sql": "infra.cli.sql",
 }
 """Each module has one click command named `command`."""

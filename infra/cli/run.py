@@ -15,6 +15,7 @@ from infra.demo.account import demo_credentials
 from infra.deployment import Deployment
 from infra.kafka.aot import train
 from infra.logs import configure_logging
+from infra.policies import policy_in_force
 from infra.settings import load_settings
 from infra.setup.downloads import provide_downloads
 from infra.stack import Stack, environment_of, prepare_keys, prepare_log, with_ports
@@ -32,6 +33,7 @@ def command(only: str | None) -> None:
     Example: playhead run --only gateway,license
     """
     settings = with_ports(load_settings())
+    policy_in_force(settings)  # said before anything starts
     deployment = Deployment(settings=settings)
     configure_logging("supervisor", settings.log_format, "error")
     console = Console()

@@ -8,13 +8,13 @@ from typing import get_args
 import click
 import msgspec
 
-from agents.license.plans import POLICY
 from infra.cli.account_option import resolve_account
 from infra.deployment import Deployment
 from infra.operations.moments import instant, parse_moment
 from infra.operations.operator import call_gateway
+from infra.policies import policy_in_force
 from infra.settings import load_settings
-from schemas.accounts import SubscriptionState
+from schemas.subscriptions import SubscriptionState
 from streams.clock import system_clock
 
 
@@ -29,7 +29,7 @@ def command() -> None:
 @command.command("set")
 @click.argument("account_id", required=False, metavar="[ACCOUNT]")
 @click.option("--email", help="The account of this address.")
-@click.option("--plan", type=click.Choice(sorted(POLICY.plans)), required=True)
+@click.option("--plan", required=True, help="One of the license policy's.")
 @click.option(
     "--state", type=click.Choice(get_args(SubscriptionState)), default="active", show_default=True
 )
@@ -50,6 +50,9 @@ def set_subscription(
     Example: playhead subscriptions set --email ada@example.org --plan standard --state grace
     """
     deployment = Deployment(settings=load_settings())
+    plans = policy_in_force(deployment.settings).plans
+    if plan not in plans:
+        raise click.UsageError(f"no plan is named {plan}; there are {', '.join(sorted(plans))}")
     account = resolve_account(deployment, account_id, email)
     until_ms = parse_moment(until, system_clock()) if until else None
     ends = f" until {instant(until_ms)}" if until_ms is not None else ""

@@ -23,7 +23,8 @@ from streams.administering import administering
 from streams.asyncapi import asyncapi_document
 from streams.broker import Broker
 from streams.partitions import count_partitions, partition_counts
-from streams.topics import BY_NAME, TOPICS, Topic
+from streams.topic import Topic
+from streams.topics import BY_NAME, TOPICS
 
 
 @click.group("topics")

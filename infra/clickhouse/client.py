@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 import msgspec
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from schemas.errors import PlayheadError
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,3 +54,12 @@ def open_client(address: Address, *, with_database: bool = True) -> Client:
         # A session is for one thread at a time, and nothing here needs one.
         autogenerate_session_id=False,
     )
+
+
+@contextmanager
+def saying_why() -> Iterator[None]:
+    """One clear line, a PlayheadError, instead of the client's own errors."""
+    try:
+        yield
+    except ClickHouseError as error:
+        raise PlayheadError(f"ClickHouse: {str(error).splitlines()[0][:300]}") from error

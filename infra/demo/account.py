@@ -50,10 +50,15 @@ async def ensure_demo_account(deployment: Deployment) -> DemoCredentials:
     Raises PlayheadError with the gateway's answer where it refuses.
     """
     credentials = demo_credentials(deployment)
+    grant = {
+        "grant_type": "password",
+        "username": credentials.email,
+        "password": credentials.password,
+    }
     async with aiohttp.ClientSession(deployment.gateway_url()) as http:
-        signed_up = await http.post("/v1/accounts", json=msgspec.to_builtins(credentials))
-        if signed_up.status == 409:
+        if (await http.post("/v1/tokens", json=grant)).status == 200:
             return credentials
+        signed_up = await http.post("/v1/accounts", json=msgspec.to_builtins(credentials))
         account = await _body_of(signed_up)
         billing = operator_token(
             deployment, "billing", subject="demo set-up", lifetime_s=CALL_TOKEN_S
@@ -64,14 +69,7 @@ async def ensure_demo_account(deployment: Deployment) -> DemoCredentials:
             headers={"Authorization": f"Bearer {billing}"},
         )
         await _body_of(subscription)
-        signed_in = await http.post(
-            "/v1/tokens",
-            json={
-                "grant_type": "password",
-                "username": credentials.email,
-                "password": credentials.password,
-            },
-        )
+        signed_in = await http.post("/v1/tokens", json=grant)
         bearer = {"Authorization": f"Bearer {(await _body_of(signed_in))['access_token']}"}
         for profile in PROFILES:
             await _body_of(await http.post("/v1/profiles", json=profile, headers=bearer))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from infra.bench.licenses import CONTENT_ID, license_bodies, list_title
+from infra.bench.viewers import CONTENT_ID, license_bodies, list_title
 from infra.demo.account import ensure_demo_account
 from infra.faults.schedule import Place
 from infra.sandbox import Sandbox

@@ -40,7 +40,7 @@ from streams.partitions import (
     closed_topics,
     partition_counts,
 )
-from streams.topics import Family, Topic
+from streams.topic import Family, Topic
 
 PARTITIONS_MAX: Final = 256
 WRITING_S_MAX: Final = 5.0

@@ -6,27 +6,32 @@ from typing import Any
 
 import msgspec
 
-from agents.license.chain import Chain
+from agents.license.cases import PlayFacts
+from agents.license.chain import Chain, Standing
 from agents.license.ledger import Household, Ledger
-from agents.license.plans import POLICY
-from agents.license.policy import PlayFacts, RuleFinding, Verdict, explain, judge
+from agents.license.plans import LicensePolicy
+from agents.license.policy import RuleFinding, Verdict, explain, judge
 from infra.deployment import Deployment
 from infra.operations.log_access import read_newest, saying_why
 from infra.operations.operator import require_keys
+from infra.operations.revoking import folded, read_revocations
+from infra.policies import policy_in_force
 from schemas.accounts import Account
 from schemas.catalog import Title
 from schemas.errors import PlayheadError
 from schemas.licenses import LicenseDecision
-from schemas.sessions import Device, Lease, RegisteredDevice, Session
+from schemas.sessions import Anonymizer, Device, Lease, RegisteredDevice, Session
 from streams.clock import system_clock
 from streams.records import Record
-from streams.topics import ACCOUNTS, CATALOG_TITLES, LICENSE_DECISIONS, SESSION_LEASES, Topic
+from streams.topic import Topic
+from streams.topics import ACCOUNTS, CATALOG_TITLES, LICENSE_DECISIONS, SESSION_LEASES
 from streams.view import View
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """What a request to open a session would come to now, rule by rule."""
 
+    policy_version: str
     verdict: Verdict
     findings: tuple[RuleFinding, ...]
 
@@ -37,18 +42,6 @@ class HouseholdView(msgspec.Struct, frozen=True, kw_only=True):
     account: Account
     devices: tuple[RegisteredDevice, ...]
     sessions: tuple[Session, ...]
-
-
-class AuditResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The audit chain of `license.decisions.v1`, partition by partition."""
-
-    decisions: int
-    granted: int
-    denied: int
-    broken: tuple[str, ...]
-    """`partition/offset` of decisions that do not follow the one before them."""
-    unreadable: int
-    """Records whose MAC is wrong, or that are no decision: somebody else wrote them."""
 
 
 async def read_accounts(deployment: Deployment) -> dict[str, Account]:
@@ -68,7 +61,7 @@ async def read_household(deployment: Deployment, account_id: str, now_ms: int) -
     account = (await read_accounts(deployment)).get(account_id)
     if account is None:
         raise PlayheadError(f"there is no account {account_id}")
-    ledger = await _fold_ledger(deployment, account_id)
+    ledger = await _fold_ledger(deployment, account_id, policy_in_force(deployment.settings))
     household = ledger.household(account_id)
     return HouseholdView(
         account=msgspec.structs.replace(account, sealed=b""),
@@ -83,73 +76,76 @@ async def explain_license(
     content_id: str,
     device: Device,
     *,
+    policy: LicensePolicy,
     profile_id: str | None,
     region: str,
+    anonymizers: tuple[Anonymizer, ...] | None,
     now_ms: int,
 ) -> Explanation:
-    """Judge by the agent's policy on what the log says now; nothing is asked and nothing taken.
+    """Judge by the policy on what the log says now; nothing is asked and nothing taken.
 
-    Without a profile the account's first one is meant.
+    Without a profile the account's first one is meant. What is not said of the device is as it was
+    registered.
     """
     account = (await read_accounts(deployment)).get(account_id)
     title = (await read_titles(deployment)).get(content_id)
-    ledger = await _fold_ledger(deployment, account_id)
+    revocations = folded(await read_revocations(deployment))
+    ledger = await _fold_ledger(deployment, account_id, policy)
+    as_registered = _as_registered(device, ledger.household(account_id))
     first = account.profiles[0].profile_id if account is not None and account.profiles else ""
     facts = PlayFacts(
         now_ms=now_ms,
-        policy=POLICY,
+        policy=policy,
         account=account,
         profile_id=profile_id or first,
         title=title,
-        device=device,
+        device=as_registered,
         region=region,
+        anonymizers=anonymizers,
         known_device_ids=frozenset(ledger.household(account_id).devices),
+        registered_public_key=ledger.public_key(account_id, device.device_id),
         other_session_ids=ledger.slots(account_id, now_ms),
+        rental=ledger.rental(account_id, content_id),
+        revoked=revocations.of_viewer(account_id, as_registered),
     )
-    return Explanation(verdict=judge(facts), findings=explain(facts))
+    return Explanation(policy_version=policy.version, verdict=judge(facts), findings=explain(facts))
 
 
-async def audit_decisions(deployment: Deployment) -> AuditResult:
-    """Follow the hash chain of every partition from the oldest decision that is kept."""
-    chain = Chain()
-    outcomes = {"granted": 0, "denied": 0}
-    broken: list[str] = []
-
-    def take(record: Record[LicenseDecision | None]) -> None:
-        if record.value is None:
-            return
-        outcomes[record.value.outcome] += 1
-        if not chain.follow(record.value, record.partition):
-            broken.append(f"{record.partition}/{record.offset}")
-
-    view = await _read_all(deployment, LICENSE_DECISIONS, take)
-    return AuditResult(
-        decisions=sum(outcomes.values()),
-        granted=outcomes["granted"],
-        denied=outcomes["denied"],
-        broken=tuple(broken),
-        unreadable=view.skipped,
+def _as_registered(device: Device, household: Household) -> Device:
+    known = household.devices.get(device.device_id)
+    if known is None:
+        return device
+    return msgspec.structs.replace(
+        device,
+        model=device.model or known.model,
+        os=device.os or known.os,
+        public_key=device.public_key or known.public_key,
     )
 
 
-async def _fold_ledger(deployment: Deployment, account_id: str) -> Ledger:
+async def _fold_ledger(deployment: Deployment, account_id: str, policy: LicensePolicy) -> Ledger:
     """The agent's own fold of decisions, then leases, for one account."""
-    ledger = Ledger(lease_ms=POLICY.lease_ms)
+    ledger, chain = Ledger(lease_ms=policy.lease_ms), Chain()
 
     def decided(record: Record[LicenseDecision | None]) -> None:
-        if record.value is not None and record.value.account_id == record.key == account_id:
-            ledger.apply(record.value)
+        decision = record.value
+        if decision is None or decision.account_id != record.key:
+            return
+        standing = chain.follow(decision, record.partition, record.offset)
+        if standing is not Standing.VOID and decision.account_id == account_id:
+            ledger.apply(decision)
 
     def renewed(record: Record[Lease | None]) -> None:
         if record.value is not None and record.value.account_id == record.key == account_id:
             ledger.renew(record.value, record.timestamp_ms)
 
-    await _read_all(deployment, LICENSE_DECISIONS, decided)
-    await _read_all(deployment, SESSION_LEASES, renewed)
+    await read_all(deployment, LICENSE_DECISIONS, decided)
+    await read_all(deployment, SESSION_LEASES, renewed)
     return ledger
 
 
-async def _read_all(deployment: Deployment, topic: Topic, take: Any) -> View[Any]:
+async def read_all(deployment: Deployment, topic: Topic, take: Any) -> None:
+    """Every record of a topic, each given to `take`; MACs are checked where it has them."""
     state_key = require_keys(deployment).state_key() if topic.is_authenticated else None
     view: View[Any] = View(
         deployment.broker(),
@@ -164,7 +160,6 @@ async def _read_all(deployment: Deployment, topic: Topic, take: Any) -> View[Any
             await view.start()
         finally:
             await view.stop()
-    return view
 
 
 def _running(ledger: Ledger, household: Household, account_id: str, now_ms: int) -> list[Session]:

@@ -16,7 +16,8 @@ from infra.workers import WORKER_NAMES
 from schemas.errors import PlayheadError
 from streams.broker import Broker
 from streams.clock import system_clock
-from streams.topics import Topic
+from streams.producer import Publisher
+from streams.topic import Topic
 from streams.view import View
 
 T = TypeVar("T")
@@ -66,6 +67,22 @@ async def reading(
             yield consumer
         finally:
             await consumer.stop()
+
+
+@asynccontextmanager
+async def publishing(deployment: Deployment) -> AsyncIterator[Publisher]:
+    """Writes as the operator who runs the command, authenticated topics too."""
+    publisher = Publisher(
+        deployment.broker(),
+        client_id="playhead-operator",
+        state_key=KeyFolder(deployment.keys).state_key(),
+    )
+    with saying_why(deployment.broker()):
+        await publisher.start()
+        try:
+            yield publisher
+        finally:
+            await publisher.stop()
 
 
 async def read_newest(deployment: Deployment, topic: Topic) -> dict[str, T]:

@@ -35,7 +35,12 @@ def require_keys(deployment: Deployment) -> KeyFolder:
 
 
 def operator_token(
-    deployment: Deployment, role: AdminRole, *, subject: str, lifetime_s: int
+    deployment: Deployment,
+    role: AdminRole,
+    *,
+    subject: str,
+    lifetime_s: int,
+    contents: tuple[str, ...] = (),
 ) -> str:
     """A new token of the role. Raises NoKeysError, InvalidMessageError."""
     return issue_admin_token(
@@ -43,6 +48,7 @@ def operator_token(
         role=role,
         subject=subject,
         lifetime_s=lifetime_s,
+        contents=contents,
         now_ms=system_clock(),
         randomness=secrets.token_bytes(10),
     )

@@ -7,7 +7,7 @@ from typing import Final
 
 from agents.analytics.pace import Pace
 from agents.analytics.windows import Window
-from agents.license.plans import POLICY
+from agents.license.plans import LicensePolicy
 from agents.steering.outcomes import CdnOrigin
 from infra.deployment import Deployment
 from infra.operations.log_access import saying_why
@@ -16,10 +16,12 @@ from infra.operations.replay import ReplayRefusedError
 from infra.operations.shadow.bitrate import bitrate_rules
 from infra.operations.shadow.license import license_rules
 from infra.operations.shadow.log import ShadowLog
+from infra.operations.shadow.policy import PolicyReport, simulate_policy
 from infra.operations.shadow.reading import ShadowReader
 from infra.operations.shadow.rules import Rules
 from infra.operations.shadow.run import ShadowReport, ShadowRun
 from infra.operations.shadow.steering import steering_rules
+from infra.policies import policy_in_force
 from streams.topics import BY_NAME
 
 
@@ -29,7 +31,7 @@ def _steering(deployment: Deployment) -> Rules:
 
 
 RULES: Final[Mapping[str, Callable[[Deployment], Rules]]] = {
-    "license": lambda _: license_rules(POLICY),
+    "license": lambda deployment: license_rules(policy_in_force(deployment.settings)),
     "bitrate": lambda _: bitrate_rules(),
     "steering": _steering,
 }
@@ -51,6 +53,20 @@ def rules_of(deployment: Deployment, topic_name: str, group: str) -> Rules | Non
             f"the {group} rules decide on {' and '.join(names)}, not on {topic_name}"
         )
     return rules
+
+
+async def simulate(
+    deployment: Deployment,
+    policy: LicensePolicy,
+    window: Window,
+    *,
+    on_progress: Callable[[PolicyReport], None],
+) -> PolicyReport:
+    """The window of past license decisions under another policy; nothing is written."""
+    broker = deployment.broker()
+    reader = ShadowReader(broker, require_keys(deployment).state_key())
+    with saying_why(broker):
+        return await simulate_policy(reader, policy, window, on_progress)
 
 
 async def shadow(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from infra.deployment import Deployment
 from infra.keys.files import read_private, write_private
+from infra.operations.households import read_accounts
 from infra.operations.operator import account_id_of, operator_token
 from infra.simulate.client import GatewayClient
+from schemas.accounts import Account
 from schemas.errors import PlayheadError
 
 SEATS_PER_ACCOUNT: Final = 4
@@ -40,13 +43,16 @@ class SimulatedAccount:
     def __repr__(self) -> str:
         return f"SimulatedAccount({self.email})"
 
-    async def prepare(self, client: GatewayClient, deployment: Deployment) -> None:
+    async def prepare(
+        self, client: GatewayClient, deployment: Deployment, known: Mapping[str, Account]
+    ) -> None:
         """Sign up and subscribe where that was not done; sign in. Raises SignInError."""
-        credentials = {"email": self.email, "password": self._password}
-        signed_up = await client.call("sign-up", "POST", "/v1/accounts", json=credentials)
-        if signed_up.status not in {201, 409}:
-            raise SignInError(f"no account for {self.email}: {signed_up.reason}")
-        if signed_up.status == 201:
+        account_known = known.get(account_id_of(deployment, self.email))
+        if account_known is None or account_known.subscription.state != "active":
+            credentials = {"email": self.email, "password": self._password}
+            signed_up = await client.call("sign-up", "POST", "/v1/accounts", json=credentials)
+            if signed_up.status != 201:
+                raise SignInError(f"no account for {self.email}: {signed_up.reason}")
             await self._subscribe(client, deployment)
         token = await self.token(client)
         account = await client.call("account", "GET", "/v1/account", token=token)
@@ -105,11 +111,12 @@ async def prepare_accounts(
         SimulatedAccount(f"simulated-{number}@playhead.example", password)
         for number in range(-(-viewers // SEATS_PER_ACCOUNT))
     ]
+    known = await read_accounts(deployment)  # a sign-up does not tell whether there is one
     slots = asyncio.Semaphore(SIGN_UPS_AT_ONCE)
 
     async def prepare(account: SimulatedAccount) -> None:
         async with slots:
-            await account.prepare(client, deployment)
+            await account.prepare(client, deployment, known)
 
     async with asyncio.TaskGroup() as group:
         for account in accounts:

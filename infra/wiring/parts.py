@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from agents.shell import ShellPorts
 from infra.deployment import Deployment
 from infra.keys.folder import KeyFolder
+from infra.keys.live import LiveIdentities
 from infra.worker import halt
 from infra.workers import FIRST_INSTANCE
 from schemas.envelope import Enrollment, Role
@@ -39,6 +41,7 @@ class Parts:
     clock: Clock
     publisher: Publisher
     keys: KeyFolder
+    identities: LiveIdentities
     directory: Directory
     registry: CollectorRegistry
     ports: ShellPorts
@@ -47,14 +50,15 @@ class Parts:
 
     def desk(self, role: Role) -> Desk:
         """The counter of an agent that answers requests."""
-        return Desk(self.publisher, self.keys.identity(role), self.directory, clock=self.clock)
+        identity = self.identities.identity(role)
+        return Desk(self.publisher, identity, self.directory, clock=self.clock)
 
     def asker(self, role: Role, publisher: Publisher | None = None) -> Asker:
         """The asking side, for the gateway and the packager; `publisher`: other than its own."""
         return Asker(
             self.broker,
             publisher or self.publisher,
-            self.keys.identity(role),
+            self.identities.identity(role),
             self.directory,
             clock=self.clock,
         )
@@ -80,7 +84,9 @@ async def open_parts(
     )
     enrolled: View[Enrollment] = View(broker, SIGNING_KEYS, clock=system_clock)
     registry = CollectorRegistry()
+    identities = LiveIdentities(keys)
     await publisher.start()
+    following = asyncio.create_task(identities.follow(), name="identities")
     try:
         await enrolled.start()
         yield Parts(
@@ -89,6 +95,7 @@ async def open_parts(
             clock=system_clock,
             publisher=publisher,
             keys=keys,
+            identities=identities,
             directory=Directory(enrolled, keys.root_public(), clock=system_clock),
             registry=registry,
             ports=ShellPorts(
@@ -102,5 +109,8 @@ async def open_parts(
             instance=instance,
         )
     finally:
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
         await enrolled.stop()
         await publisher.stop()

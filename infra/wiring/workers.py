@@ -23,30 +23,43 @@ def _account(parts: Parts) -> Agent:
     from agents.account.passwords import Argon2Passwords
     from agents.account.rules import DAY_MS, AccountRules
     from agents.account.vault import Vault
-    from agents.license.plans import POLICY
+    from infra.policies import policy_in_force
 
-    trial_days = parts.deployment.settings.trial_days
+    settings = parts.deployment.settings
+    plans = frozenset(policy_in_force(settings).plans)
     return AccountAgent(
         parts.ports,
-        parts.keys.identity("account"),
+        parts.identities.identity("account"),
         parts.desk("account"),
         vault=Vault(parts.keys.account_key()),
         passwords=Argon2Passwords(),
         mail=Outbox(parts.deployment.home / "outbox"),
-        rules=AccountRules(plans=frozenset(POLICY.plans), trial_ms=trial_days * DAY_MS),
+        rules=AccountRules(plans=plans, trial_ms=settings.trial_days * DAY_MS),
     )
 
 
 def _license(parts: Parts) -> Agent:
     from agents.license.agent import LicenseAgent
-    from agents.license.plans import POLICY
+    from agents.license.key_encryption import KeyEncryptionKeys
+    from infra.keys.packagers import read_packagers
+    from infra.keys.providers import key_providers
+    from infra.policies import policy_in_force
+    from streams.clock import steady_clock
 
+    settings = parts.deployment.settings
     return LicenseAgent(
         parts.ports,
-        parts.keys.identity("license"),
+        parts.identities.identity("license"),
         parts.desk("license"),
-        key_provider=parts.keys.key_provider(),
-        policy=POLICY,
+        keks=KeyEncryptionKeys(
+            key_providers(settings, parts.keys.kek_root),
+            clock=steady_clock,
+            inherited=parts.keys.inherited_keks(),
+        ),
+        policy=policy_in_force(settings),
+        packagers=read_packagers(
+            settings.packager_certificates, allows_plain=settings.packager_plain_keys
+        ),
     )
 
 

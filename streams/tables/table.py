@@ -18,7 +18,7 @@ from streams.records import FetchedRecord, Record
 from streams.tables.changelog import KafkaChangelog
 from streams.tables.state import Change, PartitionState, Rowing
 from streams.tables.stores import OpenStore
-from streams.topics import Family, Topic
+from streams.topic import Family, Topic
 
 V = TypeVar("V")
 

@@ -12,7 +12,7 @@ import schemas
 from schemas import codec
 from schemas.accounts import AccountRequest
 from schemas.catalog import CatalogRequest
-from schemas.licenses import RequestContentKeys
+from schemas.packaging import KeyRequest
 from schemas.recommendations import RecommendationRequest
 from schemas.sessions import LicenseAgentRequest
 from streams.topics import BY_NAME, TOPICS
@@ -24,7 +24,7 @@ BODIES: dict[str, Any] = {
     "account.requests.v1": AccountRequest,
     "license.requests.v1": LicenseAgentRequest,
     "catalog.requests.v1": CatalogRequest,
-    "key.requests.v1": RequestContentKeys,
+    "key.requests.v1": KeyRequest,
     "recommendation.requests.v1": RecommendationRequest,
 }
 

@@ -19,6 +19,7 @@ from gateway.routing.route import Route
 from schemas import codec
 from tests.contracts.gateway_thread import ServedGateway, served_gateway
 from tests.gateway_fakes import NOW_MS
+from tests.unit.cpix.packager import a_request
 from tests.unit.gateway.answering import PROFILE_ID
 from tests.unit.gateway.epas_reports import a_report
 from tests.unit.gateway.wire_events import an_event
@@ -27,7 +28,7 @@ KEY_ID = "000102030405060708090a0b0c0d0e0f"
 TIMEOUT_S = 20
 OPERATIONS = [route.name for route in ROUTES if route.traffic != "stream"]
 # Their bodies are no JSON; any bytes to them are tried in the unit tests.
-NOT_MADE_UP = {"postEdgeLogs", "postCmcd"}
+NOT_MADE_UP = {"postEdgeLogs", "postCmcd", "postSpekeKeys"}
 BY_NAME = {route.name: route for route in ROUTES}
 
 PARAMETERS = {
@@ -47,6 +48,9 @@ JSON_BODIES: dict[str, Any] = {
     "resetPassword": {"email": "a@b.example"},
     "createProfile": {"name": "Ada"},
     "changeProfile": {"name": "Ada"},
+    "putPin": {"pin": "4711", "password": "long enough"},
+    "unlockProfile": {"pin": "4711"},
+    "changeDevice": {"name": "Living room"},
     "putSubscription": {"plan": "premium", "state": "active"},
     "openSession": {
         "content_id": "tears",
@@ -55,8 +59,13 @@ JSON_BODIES: dict[str, Any] = {
     },
     "putTitle": {"content_id": "tears", "title": "Tears", "duration_ms": 1},
     "postLicense": {"kids": ["AAECAwQFBgcICQoLDA0ODw"], "type": "temporary"},
+    "postDeviceLicense": {"kids": ["AAECAwQFBgcICQoLDA0ODw"], "nonce": "0123456789abcdef"},
 }
-EXPECTED = {"postUpstreamLicense": 501, "getFairPlayCertificate": 501}
+EXPECTED = {
+    "postUpstreamLicense": 501,
+    "getFairPlayCertificate": 501,
+    "takeBillingEvent": 503,  # no secret is named; good events are posted in the unit tests
+}
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +101,13 @@ def _call(
         sent["json"] = [an_event(sid), an_event(sid)]
     elif route.name in {"postEpas", "postSessionEpas"}:
         sent["json"] = a_report()
+    elif route.name == "takeBillingEvent":
+        sent["json"] = {"type": "subscription.activated"}
     elif route.name == "postCmcd":
         sent["data"] = f"e=t,ts={NOW_MS},sn=1"
+    elif route.name == "postSpekeKeys":
+        sent["data"] = a_request()
+        headers |= {"Content-Type": "application/xml", "X-Speke-Version": "2.0"}
     return requests.request(
         route.method, served.url + path, headers=headers, timeout=TIMEOUT_S, **sent
     )

@@ -22,6 +22,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     playhead_s: float
     height: int
     has_keys: bool
+    is_paused: bool
 
 
 class PlayerPage:
@@ -71,10 +72,21 @@ class PlayerPage:
                     playhead_s: video.currentTime,
                     height: video.videoHeight,
                     has_keys: video.mediaKeys !== null,
+                    is_paused: video.paused,
                 };
             }"""
         )
         return msgspec.convert(told, Shown, strict=False)
+
+    async def buffered_s(self) -> float:
+        """How far the video could go on without the network."""
+        told = await self.page.evaluate(
+            """() => {
+                const { buffered, currentTime } = document.querySelector("video");
+                return Math.max(0, buffered.end(buffered.length - 1) - currentTime);
+            }"""
+        )
+        return float(told)
 
     async def until_playhead(self, playhead_s: float) -> None:
         """Until the video has come so far."""

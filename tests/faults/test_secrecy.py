@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.faults.secrecy import (
+    EVERYWHERE,
     Needle,
     found_in,
     found_in_files,
@@ -66,3 +67,12 @@ def test_what_is_hidden_in_the_key_folder_itself_does_not_count(tmp_path: Path) 
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "a").write_bytes(KEY)
     assert not found_in_files(tmp_path, [Needle("key", KEY)])
+
+
+def test_a_secret_among_nothing_but_zeros_is_found() -> None:
+    empty = bytes(10_000)
+    blocks = [empty, empty, KEY[:9], KEY[9:], empty]
+    assert found_in(blocks, needles_of_key("key", KEY)) == {"key"}
+    blocks = [empty, b"\0" + KEY + b"\0", empty]
+    assert found_in(blocks, [EVERYWHERE, *needles_of_key("key", KEY)]) == {"", "key"}
+    assert found_in([empty], [EVERYWHERE, *needles_of_key("key", KEY)]) == {""}

@@ -32,6 +32,7 @@ from streams.broker import Broker
 from streams.clock import system_clock
 from streams.metrics import WorkerMetrics
 from streams.producer import Publisher
+from streams.topic import Topic
 from streams.topics import (
     GATEWAY_LEDGER,
     PLAYBACK_BANDWIDTH,
@@ -39,7 +40,6 @@ from streams.topics import (
     SESSION_SUMMARIES,
     STEERING_DECISIONS,
     WATCHES,
-    Topic,
 )
 from tests.integration.engine import RunningClickHouse, start_clickhouse
 

@@ -70,6 +70,11 @@ class Operator:
         assert (said.code, said.err) == (0, ""), (arguments, said)
         return said
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """Every component that has a process, and its id."""
+        return self._sandbox.pids_by_name()
+
     async def end_kindly(self, component: str) -> None:
         """SIGTERM; returns when the supervisor has it running again."""
         pid = self._sandbox.pid_of(component)

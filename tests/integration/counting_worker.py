@@ -22,7 +22,7 @@ from streams.records import Record
 from streams.tables.changelog import KafkaChangelog
 from streams.tables.stores import MemoryStore, rocks_stores
 from streams.tables.table import ChunkTable, changelog_of
-from streams.topics import Family, Topic
+from streams.topic import Family, Topic
 
 WORKER = "counting"
 COUNTED = Topic(

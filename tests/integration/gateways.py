@@ -25,7 +25,8 @@ from streams.clock import system_clock
 from streams.identity import Directory, Identity, enroll, load_or_create_identity
 from streams.producer import Publisher, UnavailableError
 from streams.requests import Asker
-from streams.topics import SIGNING_KEYS, TOPICS, Topic
+from streams.topic import Topic
+from streams.topics import SIGNING_KEYS, TOPICS
 from streams.view import View
 from tests.gateway_fakes import MemoryClock, World
 

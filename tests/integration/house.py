@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,25 +17,31 @@ from agents.account.passwords import Argon2Passwords
 from agents.account.rules import AccountRules
 from agents.account.vault import Vault
 from agents.license.agent import LicenseAgent
+from agents.license.key_delivery import PackagerTrust
+from agents.license.key_encryption import KeyEncryptionKeys, KeyProvider
 from agents.license.plans import POLICY, LicensePolicy
 from agents.shell import Agent, ShellPorts
+from infra.faults.secrecy import forms
+from infra.keys.file_root import FileKeyProvider
 from infra.keys.folder import KeyFolder
 from infra.worker import WorkerPlan, faust_app
 from schemas import codec
-from schemas.accounts import Account, Credentials, Profile, Subscription, credentials_info
+from schemas.accounts import Account, Credentials, Profile, credentials_info
 from schemas.catalog import Title
 from schemas.envelope import Role
 from schemas.ids import derive_account_id
+from schemas.subscriptions import Subscription
 from streams.admin import apply_topics
 from streams.broker import Broker
-from streams.clock import system_clock
+from streams.clock import steady_clock, system_clock
 from streams.identity import Directory
 from streams.metrics import WorkerMetrics
 from streams.producer import Publisher
 from streams.replies import Desk
 from streams.requests import Asker
 from streams.sealing import seal
-from streams.topics import ACCOUNTS, CATALOG_TITLES, SIGNING_KEYS, TOPICS, Topic
+from streams.topic import Topic
+from streams.topics import ACCOUNTS, CATALOG_TITLES, SIGNING_KEYS, TOPICS
 from streams.view import View
 
 OURS = {"account", "license", "operator", "packager", "agents"}
@@ -69,10 +75,15 @@ class House:
         )
         self.gateway = self._asker("gateway")
         self.packager = self._asker("packager")
+        self.operator = self._asker("operator")
 
     def _asker(self, role: Role) -> Asker:
         identity = self.keys.identity(role)
         return Asker(self.broker, self.publisher, identity, self.directory, clock=system_clock)
+
+    def another_gateway(self) -> Asker:
+        """To be started and stopped by who asks for it."""
+        return self._asker("gateway")
 
     def desk(self, role: Role) -> Desk:
         return Desk(self.publisher, self.keys.identity(role), self.directory, clock=system_clock)
@@ -98,13 +109,23 @@ class House:
             rules=AccountRules(plans=frozenset(POLICY.plans), trial_ms=trial_ms),
         )
 
-    def license_agent(self, policy: LicensePolicy = POLICY) -> LicenseAgent:
+    def license_agent(
+        self,
+        policy: LicensePolicy = POLICY,
+        packagers: PackagerTrust | None = None,
+        *,
+        roots: Sequence[KeyProvider] = (),
+    ) -> LicenseAgent:
+        """`roots`: who holds the root of content keys; default: the file of the key folder."""
         return LicenseAgent(
             self.ports,
             self.keys.identity("license"),
             self.desk("license"),
-            key_provider=self.keys.key_provider(),
+            keks=KeyEncryptionKeys(
+                roots or (FileKeyProvider(self.keys.kek_root),), clock=steady_clock
+            ),
             policy=policy,
+            packagers=packagers,
         )
 
     @asynccontextmanager
@@ -156,16 +177,24 @@ class House:
         await view.stop()
         return found
 
+    async def assert_no_topic_holds(self, keys: Collection[bytes]) -> None:
+        """P7: no form of a key is readable in any record of any topic."""
+        for topic in HOUSE_TOPICS:
+            for value in await self.records(topic, raw=True):
+                for key in keys:
+                    assert not any(form in (value or b"") for form in forms(key)), topic.name
+
 
 @asynccontextmanager
 async def a_house(
     broker: Broker, home: Path, *, topics: Iterable[Topic] = HOUSE_TOPICS
 ) -> AsyncIterator[House]:
-    """Topics made, everybody enrolled, gateway and packager listening."""
+    """Topics made, everybody enrolled, who asks is listening."""
     await apply_topics(broker, topics=topics)
     house = House(broker, home)
     async with AsyncExitStack() as stack:
-        for part in (house.publisher, house.enrolled, house.gateway, house.packager):
+        askers = (house.gateway, house.packager, house.operator)
+        for part in (house.publisher, house.enrolled, *askers):
             if part is house.enrolled:
                 for enrollment in house.keys.enrollments(system_clock()):
                     await house.publisher.publish(SIGNING_KEYS, enrollment.key_id, enrollment)

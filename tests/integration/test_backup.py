@@ -43,6 +43,7 @@ async def test_a_deleted_home_comes_back_from_its_backup(tmp_path: Path) -> None
         account_id = await operator.sign_up(email)
         await operator.done("subscriptions", "set", "--email", email, "--plan", "standard")
         keys_before = await _play(operator, email, is_new=True)
+        await operator.done("license", "revoke", "model", "Broken TV")
         refused = await operator.run("restore", str(backup))
         assert refused.code != 0
         counts = (await operator.done("backup", str(backup), *sealing, "--with-kek", "--json")).json
@@ -65,8 +66,10 @@ async def test_a_deleted_home_comes_back_from_its_backup(tmp_path: Path) -> None
         titles = (await operator.done("content", "list", "--json")).json
         assert [title["content_id"] for title in titles] == [CONTENT_ID]
         assert await _play(operator, email, is_new=False) == keys_before
-        audit = (await operator.done("license", "audit", "--json")).json
-        assert audit["broken"] == []
+        (revoked,) = (await operator.done("license", "revocations", "--json")).json
+        assert (revoked["kind"], revoked["subject"]) == ("model", "Broken TV")
+        audit = (await operator.done("license", "audit", "verify", "--json")).json
+        assert audit["breaks"] == []
 
         async def are_back() -> bool:
             return await operator.rows("SELECT count() FROM license_decisions") > decisions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
+from pathlib import Path
 
 import aiohttp
 
@@ -88,8 +89,32 @@ async def test_content_is_listed_with_key_ids_and_never_a_key(operator: Operator
     assert (title["content_id"], title["title"], title["listed"]) == (CONTENT_ID, "The Tide", "yes")
     keys = (await operator.done("content", "keys", CONTENT_ID, "--json")).json
     assert {key["tier"] for key in keys} == {"audio", "sd"}
-    assert all(set(key) == {"key_id", "tier", "kek_version", "created"} for key in keys)
+    assert all(set(key) == {"key_id", "tier", "period", "kek_version", "created"} for key in keys)
     assert (await operator.run("content", "keys", "no-such")).code == 1
+
+
+async def test_an_operator_rotates_by_one_command(operator: Operator) -> None:
+    """And sees before, meanwhile and after where it stands; no command shows a key."""
+    (before,) = [
+        kek
+        for kek in (await operator.done("keys", "list", "--json")).json
+        if kek["state"] == "current"
+    ]
+    plan = (await operator.done("keys", "rotate", "kek", "--dry-run", "--json")).json
+    assert plan["makes_version"]
+    assert plan["retires"] == [before["version"]]
+    assert plan["content_keys"] == before["content_keys"] > 0
+    assert (await operator.done("keys", "list", "--json")).json[-1] == before
+    done = (await operator.done("keys", "rotate", "kek", "--json")).json
+    assert done["rewrapped"] == before["content_keys"]
+    assert done["retired"] == [before["version"]]
+    keks = {kek["version"]: kek for kek in (await operator.done("keys", "list", "--json")).json}
+    assert keks[before["version"]]["state"] == "retired"
+    assert keks[done["version"]]["content_keys"] == before["content_keys"]
+    keys = (await operator.done("content", "keys", CONTENT_ID, "--json")).json
+    assert {key["kek_version"] for key in keys} == {done["version"]}
+    findings = (await operator.run("doctor", "--json")).json
+    assert [f["is_ok"] for f in findings if f["check"] == "key rotation"] == [True]
 
 
 async def test_a_subscription_decides_what_explain_says(operator: Operator) -> None:
@@ -122,6 +147,30 @@ async def _add_profile(operator: Operator, email: str) -> None:
         bearer = {"Authorization": f"Bearer {token}"}
         async with http.post("/v1/profiles", json={"name": "Ada"}, headers=bearer) as response:
             assert response.status == 201
+
+
+async def test_what_is_revoked_is_denied_until_it_is_reinstated(operator: Operator) -> None:
+    model = ("model", "Broken: TV")
+    account_id = await operator.sign_up(f"{secrets.token_hex(4)}@example.org")
+    about = ("--account", account_id, "--content", CONTENT_ID, "--device", "tv")
+    explain = ("license", "explain", *about, "--model", model[1], "--json")
+
+    async def reason() -> str | None:
+        said = (await operator.done(*explain)).json
+        return str(said["verdict"]["reason"])
+
+    before = await reason()
+    assert before != "revoked"
+    tried = (await operator.done("license", "revoke", *model, "--dry-run", "--json")).json
+    assert tried == {"revoked": False, "session_ids": []}
+    assert (await operator.done("license", "revocations", "--json")).json == []
+    await operator.done("license", "revoke", *model, "--reason", "its keys are public")
+    (listed,) = (await operator.done("license", "revocations", "--json")).json
+    assert (listed["kind"], listed["subject"], listed["reason"]) == (*model, "its keys are public")
+    assert await reason() == "revoked"
+    assert "counts again" in (await operator.done("license", "reinstate", *model)).out
+    assert await reason() == before
+    assert "is not" in (await operator.run("license", "reinstate", *model)).err
 
 
 async def test_a_token_counts_for_its_role_and_what_it_sends_balances(operator: Operator) -> None:
@@ -268,9 +317,43 @@ async def test_simulated_viewers_watch_and_nothing_is_lost(operator: Operator) -
         return await operator.rows(query) == [(report["events_sent"],)]
 
     await eventually(are_stored)
-    audit = (await operator.done("license", "audit", "--json")).json
-    assert audit["broken"] == []
+    audit = (await operator.done("license", "audit", "verify", "--json")).json
+    assert audit["breaks"] == []
     assert audit["granted"] >= report["sessions_opened"]
+
+
+async def test_a_changed_policy_is_explained_and_simulated_on_real_requests(
+    operator: Operator, tmp_path: Path
+) -> None:
+    email = f"{secrets.token_hex(4)}@example.org"
+    await operator.sign_up(email)
+    await _add_profile(operator, email)
+    change = ("subscriptions", "set", "--email", email, "--plan", "standard")
+    await operator.done(*change)
+    run = ("simulate", "--viewers", "2", "--rate", "2", "--minutes", "0.1", "--json")
+    assert (await operator.done(*run)).json["licenses"] >= 2
+    present = (await operator.done("license", "policy")).out
+    same, other = tmp_path / "same.toml", tmp_path / "other.toml"
+    same.write_text(present)
+    version = (await operator.done("license", "policy", "--json")).json["version"]
+    other.write_text(
+        present.replace(version, "other", 1).replace(
+            "regions_refused = []", 'regions_refused = ["DE"]', 1
+        )
+    )
+    unchanged = (await operator.done("license", "simulate", str(same), "--json")).json
+    assert unchanged["total"] == unchanged["read"] > 0
+    assert unchanged["unreadable"] == 0
+    assert not any(unchanged["changes"].values())
+    changed = (await operator.done("license", "simulate", str(other), "--json")).json
+    assert changed["changes"]["loses"] >= 2
+    assert changed["by_rule"]["region"]["loses"] == changed["changes"]["loses"]
+    assert CONTENT_ID in changed["by_title"]
+    assert (await operator.run("license", "simulate", str(other), "--fail-on-loss")).code == 1
+    ask = ("license", "explain", "--email", email, "--content", CONTENT_ID, "--device", "tv")
+    assert "granted: audio, sd" in (await operator.done(*ask)).out
+    assert "denied: region" in (await operator.done(*ask, "--policy", str(other))).out
+    assert (await operator.done("license", "policy", "check", str(other))).out
 
 
 async def test_viewers_are_not_simulated_elsewhere_by_mistake(operator: Operator) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from agents.license.key_views import REFRESH_S
 from schemas import codec
-from schemas.accounts import Account, Subscription
+from schemas.accounts import Account
+from schemas.catalog import Tier
 from schemas.envelope import Request
 from schemas.ids import uuid7
 from schemas.licenses import ContentKeys, DecisionFacts, LicenseDecision, RequestContentKeys
 from schemas.sessions import Device, OpenSession, SessionOpened
+from schemas.subscriptions import Subscription
 from streams.broker import Broker
 from streams.clock import system_clock
 from streams.identity import Identity, enroll, load_or_create_identity
@@ -34,6 +37,7 @@ from streams.requests import (
     signed_bytes,
 )
 from streams.sealing import seal
+from streams.topic import Topic
 from streams.topics import (
     ACCOUNTS,
     GATEWAY_REPLIES,
@@ -41,7 +45,6 @@ from streams.topics import (
     LICENSE_DECISIONS,
     LICENSE_REQUESTS,
     SIGNING_KEYS,
-    Topic,
 )
 from streams.view import View
 from tests.builders import a_title
@@ -252,11 +255,37 @@ async def test_only_a_packager_gets_content_keys(house: House) -> None:
         assert [reason for reason, _ in await letters(house, KEY_REQUESTS, 1)] == ["forged"]
 
 
-async def test_without_the_key_encryption_key_licenses_fail_closed(house: House) -> None:
+async def test_without_the_root_key_licenses_fail_closed(house: House) -> None:
+    """At once where it is asked; within moments where what it unwrapped is still in memory."""
+    away = house.home / "root.away"
+
+    async def get(tier: Tier) -> ContentKeys:
+        request = RequestContentKeys(content_id="tears", tiers=(tier,))
+        return await house.packager.ask(
+            KEY_REQUESTS, "tears", request, ContentKeys, deadline_ms=5_000
+        )
+
     async with house.working(house.license_agent()):
-        house.keys.kek_path.rename(house.home / "kek.away")
-        request = RequestContentKeys(content_id="tears", tiers=("sd",))
+        house.keys.kek_root.rename(away)
         with pytest.raises(RefusedError, match="503 key-service"):
-            await house.packager.ask(KEY_REQUESTS, "tears", request, ContentKeys, deadline_ms=5_000)
-        (house.home / "kek.away").rename(house.keys.kek_path)
-        await house.packager.ask(KEY_REQUESTS, "tears", request, ContentKeys, deadline_ms=5_000)
+            await get("sd")
+        away.rename(house.keys.kek_root)
+        await get("sd")
+        house.keys.kek_root.rename(away)
+        async with asyncio.timeout(REFRESH_S * 10):
+            while await is_given(get("sd")):
+                pass
+        away.rename(house.keys.kek_root)
+        async with asyncio.timeout(REFRESH_S * 10):
+            while not await is_given(get("sd")):
+                pass
+
+
+async def is_given(asked: Coroutine[Any, Any, ContentKeys]) -> bool:
+    try:
+        await asked
+    except RefusedError as error:
+        if error.refused.reason != "key-service":
+            raise
+        return False
+    return True

@@ -25,7 +25,8 @@ from schemas.ids import uuid7
 from streams.clock import system_clock
 from streams.dead_letters import publish_dead_letter
 from streams.producer import Publisher
-from streams.topics import BY_NAME, PLAYBACK_EVENTS, Topic
+from streams.topic import Topic
+from streams.topics import BY_NAME, PLAYBACK_EVENTS
 from tests.integration.commands import Operator, eventually
 from tests.unit.cli.letters import Raw
 

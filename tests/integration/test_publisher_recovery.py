@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from aiokafka import TopicPartition
@@ -13,7 +14,7 @@ from schemas.sessions import SessionControl
 from streams.admin import apply_topics
 from streams.broker import Broker
 from streams.producer import Publisher, UnavailableError, partition_of
-from streams.topics import SESSION_CONTROL
+from streams.topics import PLAYBACK_EVENTS, SESSION_CONTROL
 
 KEY = "session-1"
 
@@ -61,3 +62,21 @@ async def test_a_sender_that_died_is_replaced(publisher: Publisher) -> None:
     )
     assert any(isinstance(outcome, UnavailableError) for outcome in await publishing)
     await publisher.publish(SESSION_CONTROL, KEY, a_control(3))
+
+
+async def test_a_metadata_task_that_died_costs_one_try(
+    broker: Broker, publisher: Publisher
+) -> None:
+    """Without it a producer never hears of a new leader, or of more partitions."""
+    await apply_topics(broker, topics=[PLAYBACK_EVENTS])
+    rows = [("session-1", b"{}")]
+    await publisher.publish_many(PLAYBACK_EVENTS, rows)
+    producer = publisher._connection._producer
+    assert producer is not None
+    producer.client._sync_task.cancel()
+    async with asyncio.timeout(20):
+        while publisher._connection._producer is producer:
+            with suppress(UnavailableError):
+                await publisher.publish_many(PLAYBACK_EVENTS, rows)
+            await asyncio.sleep(0.2)
+    await publisher.publish_many(PLAYBACK_EVENTS, rows)

@@ -29,7 +29,8 @@ from streams.broker import Broker
 from streams.clock import system_clock
 from streams.partitions import GROWING, count_partitions
 from streams.producer import partition_of
-from streams.topics import PLAYBACK_EVENTS, Topic
+from streams.topic import Topic
+from streams.topics import PLAYBACK_EVENTS
 from tests.integration.broker import runtime_folder
 from tests.integration.commands import Operator, eventually
 from tests.unit.gateway.wire_events import an_event, bearer

@@ -16,6 +16,7 @@ from schemas.bitrate import BitrateDecision, BitrateFacts
 from schemas.catalog import Title
 from schemas.delivery import LedgerEntry
 from schemas.licenses import DecisionFacts, LicenseDecision
+from schemas.packaging import KeysDelivered
 from schemas.recommendations import RecommendationRow, Recommendations, RecommendedTitle
 from schemas.watching import SessionSummary
 from streams.broker import Broker
@@ -25,6 +26,7 @@ from streams.topics import (
     BITRATE_DECISIONS,
     CATALOG_TITLES,
     GATEWAY_LEDGER,
+    KEY_DELIVERIES,
     LICENSE_DECISIONS,
     PLAYBACK_BANDWIDTH,
     PLAYBACK_EVENTS,
@@ -48,6 +50,7 @@ TOPICS = (
     CATALOG_TITLES,
     ACCOUNT_EVENTS,
     GATEWAY_LEDGER,
+    KEY_DELIVERIES,
 )
 VIEWS = [
     "events",
@@ -62,6 +65,7 @@ VIEWS = [
     "dead_letters",
     "conflicts",
     "ledger",
+    "key_deliveries",
 ]
 PERSONAL = {"session_id", "account_id", "profile_id", "network"}
 DURATION_MS = 60_000
@@ -105,6 +109,21 @@ async def an_evening(stage: Stage) -> None:
     publish = stage.publisher.publish
     await stage.send(*events, *events[:2])
     await publish(SESSION_SUMMARIES, session, summary)
+    await publish(
+        KEY_DELIVERIES,
+        "content",
+        KeysDelivered(
+            request_id="request",
+            content_id="content",
+            key_ids=("a" * 32, "b" * 32),
+            tiers=("audio", "sd"),
+            asker="gateway-1",
+            asker_role="gateway",
+            sender="encoder",
+            certificates=("c" * 64,),
+            at_ms=now_ms,
+        ),
+    )
     lost = SessionSummary(
         session_id=a_session_id(),
         version=1,
@@ -146,7 +165,7 @@ async def an_evening(stage: Stage) -> None:
     await stage.publisher.publish_many(PLAYBACK_EVENTS, [(session, b"nonsense")])
     for sql, expected in (
         ("SELECT count() FROM events", len(events)),
-        ("SELECT count() FROM decisions_raw", 12),
+        ("SELECT count() FROM decisions_raw", 13),
         ("SELECT count() FROM sessions", 2),
         ("SELECT count() FROM dead_letters", 1),
         ("SELECT uniqExact(topic) >= 10 FROM ingest_progress", 1),
@@ -280,6 +299,16 @@ async def test_the_catalog_and_the_plans_are_as_they_are_now(reader: Store) -> N
     assert await reader.query(
         "SELECT account_id, plan, subscription_state, created_at < changed_at FROM accounts_plans"
     ) == [["account", "premium", "active", True]]
+
+
+async def test_a_key_that_was_given_is_one_row(reader: Store) -> None:
+    assert await reader.query(
+        "SELECT content_id, tier, key_id, asker_role, sender, length(certificates)"
+        " FROM key_deliveries ORDER BY tier"
+    ) == [
+        ["content", "audio", "a" * 32, "gateway", "encoder", 1],
+        ["content", "sd", "b" * 32, "gateway", "encoder", 1],
+    ]
 
 
 async def test_the_ledger_accounts_for_every_record(reader: Store) -> None:

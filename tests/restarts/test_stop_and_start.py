@@ -16,7 +16,8 @@ from infra.sandbox import Sandbox
 from infra.supervisor.child import find_marked
 from infra.supervisor.run_state import read_state
 from schemas import codec
-from schemas.accounts import Account, Profile, Subscription
+from schemas.accounts import Account, Profile
+from schemas.subscriptions import Subscription
 from streams.clock import system_clock
 from streams.producer import Publisher
 from streams.topics import ACCOUNTS

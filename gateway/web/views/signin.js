@@ -1,4 +1,4 @@
-/** Who watches: sign-in, and the choice of a profile. */
+/** Who watches: sign-in, the choice of a profile, and its PIN. */
 
 import { element, fill } from "../dom.js";
 import { explain } from "../words.js";
@@ -50,6 +50,32 @@ export function showProfiles(view, { account, onChosen }) {
     view,
     element("div", { class: "center" }, element("h1", {}, "Who watches?"), element("div", { class: "profiles" }, faces)),
   );
+}
+
+/** Calls `onUnlocked` when the gateway has accepted the profile's PIN. */
+export function showPin(view, { api, profile, onUnlocked, notify }) {
+  const pin = input("pin", "password", "off");
+  pin.inputMode = "numeric";
+  pin.pattern = "[0-9]{4,8}";
+  const form = element(
+    "form",
+    { class: "card sign-in" },
+    element("h1", {}, profile.name),
+    element("label", { class: "field" }, "PIN", pin),
+    element("button", { class: "button main", type: "submit" }, "Go on"),
+  );
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      await api.unlock(profile.profile_id, pin.value);
+      onUnlocked();
+    } catch (error) {
+      pin.value = "";
+      notify(explain(error), "bad");
+    }
+  });
+  fill(view, form);
+  pin.focus();
 }
 
 function input(name, type, autocomplete, value = "") {

@@ -25,7 +25,7 @@ from infra.operations.log_access import reading
 from infra.operations.moments import instant
 from infra.operations.operator import require_keys
 from streams.clock import Clock
-from streams.topics import Topic
+from streams.topic import Topic
 
 POLL_MS: Final = 500
 READ_RECORDS_MAX: Final = 5_000

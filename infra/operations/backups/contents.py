@@ -4,30 +4,38 @@ from __future__ import annotations
 
 from typing import Final
 
+from streams.topic import Topic
 from streams.topics import (
     ACCOUNT_EVENTS,
+    ACCOUNT_KEYS,
     ACCOUNTS,
     BITRATE_DECISIONS,
     CATALOG_TITLES,
     CONTENT_KEYS,
     DEAD_LETTERS_HANDLED,
     GATEWAY_LEDGER,
+    KEY_DELIVERIES,
+    KEY_ENCRYPTION_KEYS,
     LICENSE_DECISIONS,
     RECOMMENDATION_UPDATES,
+    REVOCATIONS,
     SESSION_FOLDS,
     SESSIONS,
     SIGNING_KEYS,
     STEERING_DECISIONS,
     WATCHES,
-    Topic,
 )
 
 KEPT: Final[tuple[Topic, ...]] = (
     ACCOUNTS,
+    ACCOUNT_KEYS,
     ACCOUNT_EVENTS,
     CATALOG_TITLES,
+    KEY_ENCRYPTION_KEYS,
     CONTENT_KEYS,
+    KEY_DELIVERIES,
     LICENSE_DECISIONS,
+    REVOCATIONS,
     SESSIONS,
     WATCHES,
 )

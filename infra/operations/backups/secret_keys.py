@@ -13,10 +13,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from infra.keys.files import make_private_folder, read_private, write_private
+from infra.keys.folder import INHERITED_KEKS, KEK_ROOT
 from infra.operations.backups.archive import BackupError
 from schemas.secrets import SecretBytes
 
-KEK_FILE: Final = "kek.json"
+KEK_FILES: Final = frozenset({KEK_ROOT, INHERITED_KEKS})
+"""What content keys can be read with, in the end."""
 PASSPHRASE_BYTES_MIN: Final = 12
 _TIME_COST, _MEMORY_KIB, _LANES = 4, 128 << 10, 2
 _CONTEXT: Final = b"playhead secret keys v1"
@@ -43,12 +45,16 @@ def seal_keys(folder: Path, path: Path, passphrase: SecretBytes, *, with_kek: bo
     files = {
         file.name: read_private(file)
         for file in sorted(folder.iterdir())
-        if file.is_file() and not file.name.startswith(".") and (with_kek or file.name != KEK_FILE)
+        if file.is_file()
+        and not file.name.startswith(".")
+        and (with_kek or file.name not in KEK_FILES)
     }
     salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
     cipher = AESGCM(_derive(passphrase, salt))
     sealed = cipher.encrypt(nonce, msgspec.msgpack.encode(files), _CONTEXT)
-    content = SealedKeys(format=1, salt=salt, nonce=nonce, sealed=sealed, has_kek=KEK_FILE in files)
+    content = SealedKeys(
+        format=1, salt=salt, nonce=nonce, sealed=sealed, has_kek=not KEK_FILES.isdisjoint(files)
+    )
     write_private(path, msgspec.msgpack.encode(content))
     return list(files)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from infra.operations.doctor.finding import Check
+from infra.operations.doctor.key_rotation import check_key_rotation
 from infra.operations.doctor.log import (
     check_dead_letters,
     check_enrollments,
@@ -25,6 +26,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("components", check_components),
     ("kafka", check_topics),
     ("enrollments", check_enrollments),
+    ("key rotation", check_key_rotation),
     ("clickhouse", check_clickhouse),
     ("lag", check_lag),
     ("dead letters", check_dead_letters),

@@ -10,6 +10,7 @@ from typing import Final
 
 from infra.deployment import Deployment
 from infra.kafka.jars import damages, read_lock
+from infra.keys.folder import KEK_ROOT
 from infra.operations.disk import free_bytes
 from infra.operations.doctor.finding import Finding, bad, good
 from infra.operations.moments import size
@@ -22,7 +23,6 @@ SECRETS: Final = (
     "deployment.secret",
     "state.key",
     "account.key",
-    "kek.json",
 )
 
 
@@ -31,7 +31,8 @@ async def check_keys(deployment: Deployment, _: int) -> list[Finding]:
     folder = deployment.keys
     if not folder.is_dir():
         return [bad("keys", f"{folder} is missing", "`make run` makes them in a new home")]
-    missing = [name for name in SECRETS if not (folder / name).is_file()]
+    root = (KEK_ROOT,) if deployment.settings.key_provider == "file" else ()
+    missing = [name for name in (*SECRETS, *root) if not (folder / name).is_file()]
     if missing:
         says = f"missing: {', '.join(missing)}"
         return [bad("keys", says, "restore them; what they sealed is unreadable without")]

@@ -9,11 +9,10 @@ from contextlib import asynccontextmanager
 from typing import Final, Literal
 
 from infra.deployment import Deployment
-from infra.keys.folder import KeyFolder
 from infra.operations.letters.box import handled_key
 from infra.operations.letters.letter import Letter
 from infra.operations.letters.redrive import headers_back
-from infra.operations.log_access import saying_why
+from infra.operations.log_access import publishing
 from schemas.operations import HandledLetter
 from streams.clock import Clock
 from streams.partitions import GROWING
@@ -86,14 +85,5 @@ async def handle_all(
 @asynccontextmanager
 async def open_letter_desk(deployment: Deployment, clock: Clock) -> AsyncIterator[LetterDesk]:
     """Connect as the operator who runs the command."""
-    publisher = Publisher(
-        deployment.broker(),
-        client_id="playhead-operator",
-        state_key=KeyFolder(deployment.keys).state_key(),
-    )
-    with saying_why(deployment.broker()):
-        await publisher.start()
-        try:
-            yield LetterDesk(publisher, clock=clock, by=getpass.getuser())
-        finally:
-            await publisher.stop()
+    async with publishing(deployment) as publisher:
+        yield LetterDesk(publisher, clock=clock, by=getpass.getuser())

@@ -18,7 +18,8 @@ from schemas.envelope import Request
 from schemas.errors import InvalidMessageError
 from streams.partitions import GROWING
 from streams.reader import RecordReader
-from streams.topics import BY_NAME, Topic
+from streams.topic import Topic
+from streams.topics import BY_NAME
 
 REDRIVES_MAX: Final = 5
 ATTEMPT_HEADER: Final = "redrive-attempt"

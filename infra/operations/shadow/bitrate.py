@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from agents.bitrate.ceilings import TICK_MS, Ceilings
-from agents.bitrate.controller import RISE_HOLD_MS
+from agents.bitrate.controller import DECISION_INTERVAL_MS
 from infra.operations.shadow.reading import ShadowReader
 from infra.operations.shadow.rules import Decided, Make, Rules
 from schemas.bitrate import BitrateDecision
@@ -55,7 +55,7 @@ class BitrateShadow:
         """What nothing but its time was missing to."""
         if self._looked_at_ms is None:
             return ()
-        return self._due(self._looked_at_ms + TICK_MS + RISE_HOLD_MS)
+        return self._due(self._looked_at_ms + TICK_MS + DECISION_INTERVAL_MS)
 
     def _due(self, now_ms: int) -> list[BitrateDecision]:
         found: list[BitrateDecision] = []

@@ -16,7 +16,7 @@ from aiokafka.admin import NewTopic
 from schemas import codec
 from streams.administering import administering
 from streams.broker import Broker
-from streams.topics import Topic
+from streams.topic import Topic
 
 SUFFIX: Final = ".shadow"
 UNACKNOWLEDGED_MAX: Final = 1_000

@@ -17,7 +17,7 @@ from streams.broker import Broker
 from streams.partitions import count_partitions
 from streams.reader import RecordReader
 from streams.records import Record
-from streams.topics import Topic
+from streams.topic import Topic
 
 POLL_MS: Final = 200
 READ_RECORDS_MAX: Final = 2_000

@@ -10,7 +10,7 @@ import msgspec
 
 from infra.operations.shadow.reading import ShadowReader
 from streams.records import Record
-from streams.topics import Topic
+from streams.topic import Topic
 
 
 class Shadow(Protocol):

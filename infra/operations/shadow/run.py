@@ -12,7 +12,7 @@ from agents.analytics.windows import Span, Window
 from infra.operations.shadow.log import ShadowLog
 from infra.operations.shadow.reading import ShadowReader
 from infra.operations.shadow.rules import Decided, Rules, Shadow
-from streams.topics import Topic
+from streams.topic import Topic
 
 DIFFERENCES_MAX: Final = 1_000
 LATE_MS: Final = 60_000

@@ -25,10 +25,15 @@ class Story:
     state: AccountState | None = None
     outcomes: list[Outcome] = field(default_factory=list)
     asked: int = 0
+    erased_version: int = 0
 
-    def facts(self, request_id: str, credentials: Credentials | None) -> Facts:
+    def facts(
+        self, request_id: str, credentials: Credentials | None, profile_id: str = ""
+    ) -> Facts:
         password = credentials.password if credentials else ""
+        pin = credentials.pin if credentials else ""
         kept = self.state.private.password_hash if self.state else ""
+        pins = self.state.private.pins if self.state else {}
         return Facts(
             now_ms=self.now_ms,
             request_id=request_id,
@@ -37,6 +42,9 @@ class Story:
             credentials=credentials,
             password_matches=bool(kept) and kept == f"hash:{password}",
             password_hash=f"hash:{password}" if password else "",
+            pin_matches=bool(pin) and pins.get(profile_id) == f"pin:{pin}",
+            pin_hash=f"pin:{pin}" if pin else "",
+            erased_version=self.erased_version,
         )
 
     def tell(
@@ -47,7 +55,8 @@ class Story:
         request_id: str = "",
     ) -> Outcome:
         self.asked += 1
-        facts = self.facts(request_id or f"request-{self.asked}", credentials)
+        profile_id = getattr(command, "profile_id", "")
+        facts = self.facts(request_id or f"request-{self.asked}", credentials, profile_id)
         outcome = decide(self.state, command, facts)
         if outcome.state is not None:
             self.state = outcome.state

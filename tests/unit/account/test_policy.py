@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from agents.account.outcome import Grant
+from agents.account.outcome import Grant, ResetMail, SignUpMail
 from agents.account.rules import DAY_MS, AccountRules
 from schemas.accounts import (
     CANARY_PLAN,
@@ -68,9 +68,21 @@ def test_a_sign_up_is_refused_with_its_reason(
     assert story.state is None
 
 
-def test_an_address_signs_up_once(story: Story) -> None:
-    story.sign_up()
-    assert reason_of(story.sign_up().answer) == "account-exists"
+def test_a_second_sign_up_looks_like_the_first_and_only_the_owner_is_told(story: Story) -> None:
+    first = story.sign_up("premium")
+    story.sign_in()
+    assert story.state is not None
+    before = story.state
+    again = story.sign_up("premium")
+    assert again.answer == first.answer
+    assert isinstance(again.mail, SignUpMail)
+    assert "ada@" not in repr(again)
+    kept = story.state.private
+    assert (kept.password_hash, kept.families) == (
+        before.private.password_hash,
+        before.private.families,
+    )
+    assert isinstance(story.sign_in().answer, Grant)
 
 
 def test_a_wrong_password_and_an_unknown_account_get_the_same_answer(story: Story) -> None:
@@ -173,7 +185,7 @@ def test_a_password_reset_signs_out_everywhere_and_works_once(story: Story) -> N
     refresh = token_of(story.sign_in())
     asked = story.tell(RequestPasswordReset(account_id=ACCOUNT_ID, sealed=b""), Credentials())
     assert asked.answer == Done()
-    assert asked.mail is not None
+    assert isinstance(asked.mail, ResetMail)
     assert reason_of(reset(story, "A" * 64)) == "reset-token"
     assert reason_of(reset(story, asked.mail.token.text(), "short")) == "password"
     assert reset(story, asked.mail.token.text()) == Done()
@@ -189,7 +201,7 @@ def test_a_reset_token_expires_and_an_unknown_account_tells_nothing(story: Story
     assert (unknown.answer, unknown.mail) == (Done(), None)
     story.sign_up()
     asked = story.tell(command, Credentials())
-    assert asked.mail is not None
+    assert isinstance(asked.mail, ResetMail)
     story.now_ms += RULES.reset_ms
     assert reason_of(reset(story, asked.mail.token.text())) == "reset-token"
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from agents.bitrate.controller import SessionState, decide, observe
-from agents.bitrate.ladder import build_ladder
+from agents.bitrate.controller import decide
 from agents.bitrate.observation import observe_event
+from agents.bitrate.population import Population
+from agents.bitrate.state import SessionState, observe
 from agents.steering.outcomes import CdnOrigin, outcome_of
 from agents.steering.policy import decide as decide_order
 from agents.steering.policy import initial_state
@@ -12,7 +13,8 @@ from agents.steering.policy import observe as observe_outcome
 from gateway.cmcd.events import CmcdSource, map_report
 from gateway.cmcd.parser import parse_event_body
 from schemas.events import Bandwidth, PlaybackEvent
-from tests.builders import SESSION_ID, a_session, a_title
+from tests.builders import SESSION_ID, a_title
+from tests.unit.bitrate.playing import playing
 from tests.unit.cmcd.captured import PLAYERS, event_body
 
 
@@ -25,14 +27,14 @@ def captured(player: str) -> list[PlaybackEvent]:
 @pytest.mark.parametrize("player", PLAYERS)
 def test_a_captured_run_gives_ceilings_of_the_ladder_only(player: str) -> None:
     title = a_title()
-    ladder = build_ladder(title, a_session())
-    assert ladder is not None
+    played = playing(title)
+    ladder = played.ladder
     state = SessionState()
     for event in captured(player):
         seen = observe_event(event, title, event.at_ms)
         if seen is not None:
             state = observe(state, seen)
-            state, choice = decide(state, ladder, event.at_ms)
+            state, choice = decide(state, played, event.at_ms, Population())
             assert choice is None or choice.ceiling_kbps in ladder.ceilings_kbps
     assert state.ceiling_kbps is None or state.ceiling_kbps in ladder.ceilings_kbps
 

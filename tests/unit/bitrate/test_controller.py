@@ -8,27 +8,35 @@ import pytest
 from agents.bitrate.controller import (
     DECISION_INTERVAL_MS,
     Choice,
-    SessionState,
     decide,
-    observe,
-    resume,
+    request_of,
+    slack_of,
     wants_another_look,
 )
-from agents.bitrate.ladder import Ladder, build_ladder
 from agents.bitrate.observation import Observation
+from agents.bitrate.population import Population
+from agents.bitrate.state import SessionState, observe, resume
 from schemas.bitrate import BitrateDecision, BitrateFacts
+from schemas.catalog import Rendition
 from tests.builders import NOW_MS, a_session, a_title
+from tests.unit.bitrate.playing import playing
 
 SEGMENT_MS = 4000
 
 
-def a_ladder() -> Ladder:
-    ladder = build_ladder(a_title(), a_session())
-    assert ladder is not None
-    return ladder
+def long(rendition: Rendition) -> Rendition:
+    """The same, ten minutes of it."""
+    segments = rendition.segments
+    times = 600_000 // SEGMENT_MS // len(segments.durations)
+    longer = msgspec.structs.replace(
+        segments, durations=segments.durations * times, sizes_bytes=segments.sizes_bytes * times
+    )
+    return msgspec.structs.replace(rendition, segments=longer)
 
 
-LADDER = a_ladder()
+LONG = playing(a_title(video=tuple(long(each) for each in a_title().video)))
+LADDER = LONG.ladder
+NOBODY = Population()
 
 
 def transfer(number: int, kbps: int, *, buffer_ms: int | None = 12_000) -> Observation:
@@ -39,6 +47,8 @@ def transfer(number: int, kbps: int, *, buffer_ms: int | None = 12_000) -> Obser
         at_ms=NOW_MS + number * SEGMENT_MS,
         fetched=f"v/{number}.m4s",
         transfer_kbps=kbps,
+        transfer_bytes=kbps * SEGMENT_MS // 8,
+        segment=number,
         buffer_length_ms=buffer_ms,
     )
 
@@ -52,7 +62,7 @@ def run(
     for seen in observations:
         state = observe(state, seen)
         for later_ms in (0, 500, 3_500):
-            state, choice = decide(state, LADDER, seen.at_ms + later_ms)
+            state, choice = decide(state, LONG, seen.at_ms + later_ms, NOBODY)
             if choice is not None:
                 choices.append(choice)
     return state, choices
@@ -140,14 +150,14 @@ def test_an_empty_buffer_that_starved_holds_the_ceiling_down() -> None:
 
 def test_decisions_are_two_seconds_apart_and_the_latest_wins() -> None:
     state, choices = run(transfer(n, 50_000) for n in range(2))
-    decided_at_ms = state.decided_at_ms
-    assert decided_at_ms is not None
+    planned_at_ms = state.planned_at_ms
+    assert planned_at_ms is not None
     for n in range(2, 5):
-        state = observe(state, msgspec.structs.replace(transfer(n, 300), at_ms=decided_at_ms + n))
-    state, choice = decide(state, LADDER, decided_at_ms + DECISION_INTERVAL_MS - 1)
+        state = observe(state, msgspec.structs.replace(transfer(n, 300), at_ms=planned_at_ms + n))
+    state, choice = decide(state, LONG, planned_at_ms + DECISION_INTERVAL_MS - 1, NOBODY)
     assert choice is None
-    assert wants_another_look(state, decided_at_ms + DECISION_INTERVAL_MS - 1)
-    state, choice = decide(state, LADDER, decided_at_ms + DECISION_INTERVAL_MS)
+    assert wants_another_look(state, planned_at_ms + DECISION_INTERVAL_MS - 1)
+    state, choice = decide(state, LONG, planned_at_ms + DECISION_INTERVAL_MS, NOBODY)
     assert choice is not None
     assert choice.ceiling_kbps == LADDER.ceilings_kbps[0]
     assert choice.version == choices[-1].version + 1
@@ -157,7 +167,7 @@ def test_old_samples_decide_nothing() -> None:
     state = SessionState()
     for n in range(4):
         state = observe(state, transfer(n, 400))
-    state, choice = decide(state, LADDER, NOW_MS + 10 * 60_000)
+    state, choice = decide(state, LONG, NOW_MS + 10 * 60_000, NOBODY)
     assert choice is None
 
 
@@ -177,15 +187,90 @@ def test_a_restart_goes_on_with_version_and_ceiling() -> None:
     assert resume(state, last) is state
 
 
+def test_a_session_that_moved_a_moment_after_its_decision_is_looked_at_again() -> None:
+    """Another worker decided, and all that was seen here came within two seconds of it."""
+    last = BitrateDecision(
+        session_id="s",
+        version=7,
+        ceiling_kbps=LADDER.ceilings_kbps[-1],
+        reason="throughput-rose",
+        facts=BitrateFacts(throughput_kbps=50_000),
+        policy_version="1",
+        decided_at_ms=NOW_MS + 4 * SEGMENT_MS - 100,
+    )
+    state = SessionState()
+    for n in range(4):
+        state = observe(state, transfer(n, 300))
+    now_ms = NOW_MS + 4 * SEGMENT_MS
+    state, choice = decide(resume(state, last), LONG, now_ms, NOBODY)
+    assert choice is None
+    assert wants_another_look(state, now_ms)
+    _, choice = decide(state, LONG, now_ms + DECISION_INTERVAL_MS, NOBODY)
+    assert choice is not None
+    assert choice.ceiling_kbps == LADDER.ceilings_kbps[0]
+
+
 @pytest.mark.parametrize("max_height", [240, 480, 720])
 def test_facts_name_the_limits(max_height: int) -> None:
-    ladder = build_ladder(a_title(), a_session(max_height=max_height, max_bitrate_kbps=4000))
-    assert ladder is not None
+    played = playing(session=a_session(max_height=max_height, max_bitrate_kbps=4000))
     state = SessionState()
     for n in range(3):
         state = observe(state, transfer(n, 50_000))
-    _, choice = decide(state, ladder, NOW_MS + 3 * SEGMENT_MS)
+    _, choice = decide(state, played, NOW_MS + 3 * SEGMENT_MS, NOBODY)
     assert choice is not None
     assert choice.height == max_height
     assert choice.facts.max_height == max_height
     assert choice.facts.plan_max_kbps == 4000
+
+
+def test_a_decision_says_what_is_expected_of_it() -> None:
+    _, choices = run(transfer(n, 3_000) for n in range(6))
+    facts = choices[-1].facts
+    assert facts.rule == "futures"
+    assert facts.expected_qoe is not None
+    assert facts.expected_stall_ms is not None
+
+
+def test_who_is_behind_decides_by_the_cheaper_rule() -> None:
+    state = SessionState()
+    for n in range(4):
+        state = observe(state, transfer(n, 3_000))
+    now_ms = NOW_MS + 4 * SEGMENT_MS
+    _, choice = decide(state, LONG, now_ms, NOBODY, is_behind=True)
+    assert choice is not None
+    assert (choice.facts.rule, choice.height) == ("rate", 720)
+    assert choice.facts.expected_qoe is None
+
+
+@pytest.mark.parametrize("segment", [None, 0, 13, 14, 15, 4_000])
+def test_the_end_of_a_title_and_beyond_it_can_be_planned(segment: int | None) -> None:
+    """A minute of fifteen segments."""
+    state = SessionState()
+    for n in range(4):
+        seen = msgspec.structs.replace(transfer(n, 50_000), segment=segment)
+        state = observe(state, seen)
+    _, choice = decide(state, playing(), NOW_MS + 4 * SEGMENT_MS, NOBODY)
+    assert choice is not None
+    assert choice.height == 1080
+
+
+def test_a_segment_on_its_way_is_settled_and_the_next_one_is_asked_for() -> None:
+    state = SessionState()
+    for n in range(4):
+        seen = msgspec.structs.replace(transfer(n, 3_000), playing_bitrate_kbps=1_000)
+        state = observe(state, seen)
+    request = request_of(state, LONG, 12_000, NOW_MS)
+    assert list(request.flight_bytes) == [LONG.sizes_bytes[4, 1]]
+    assert (request.sizes_bytes[0] == LONG.sizes_bytes[5]).all()
+    full = request_of(state, LONG, 29_000, NOW_MS)
+    assert len(full.flight_bytes) == 0
+    assert (full.sizes_bytes[0] == LONG.sizes_bytes[4]).all()
+    assert list(request.reported_s) == [4.0] * 4
+
+
+@pytest.mark.parametrize(
+    ("player", "slack_s"),
+    [("Shaka Player", 1.0), ("hls.js 1.6", 1.0), ("dash.js", 0.0), ("an app", 0.0), ("", 0.0)],
+)
+def test_careful_players_have_slack(player: str, slack_s: float) -> None:
+    assert slack_of(player) == slack_s

@@ -5,14 +5,17 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.bitrate.controller import Choice, SessionState, decide, observe
+from agents.bitrate.controller import Choice, Playing, decide
 from agents.bitrate.identity import SeenSource, mark_seen
-from agents.bitrate.ladder import Ladder, build_ladder
 from agents.bitrate.observation import Observation
+from agents.bitrate.population import Population
+from agents.bitrate.state import SessionState, observe
 from schemas.sessions import Session
 from tests.builders import NOW_MS, a_session, a_title
+from tests.unit.bitrate.playing import playing
 
 TITLE = a_title()
+POPULATION = Population()
 KBPS = st.none() | st.integers(0, 100_000_000)
 
 sessions = st.builds(
@@ -41,12 +44,12 @@ observations = st.lists(
 ).map(lambda seen: sorted(seen, key=lambda each: each.at_ms))
 
 
-def run(seen: list[Observation], ladder: Ladder) -> tuple[SessionState, list[tuple[int, Choice]]]:
+def run(seen: list[Observation], played: Playing) -> tuple[SessionState, list[tuple[int, Choice]]]:
     state = SessionState()
     choices: list[tuple[int, Choice]] = []
     for each in seen:
         state = observe(state, each)
-        state, choice = decide(state, ladder, each.at_ms)
+        state, choice = decide(state, played, each.at_ms, POPULATION)
         if choice is not None:
             choices.append((each.at_ms, choice))
     return state, choices
@@ -56,10 +59,8 @@ def run(seen: list[Observation], ladder: Ladder) -> tuple[SessionState, list[tup
 def test_a_ceiling_is_a_rung_with_its_sound_within_every_limit(
     session: Session, seen: list[Observation]
 ) -> None:
-    ladder = build_ladder(TITLE, session)
-    assert ladder is not None
     lowest_kbps = TITLE.video[0].bitrate_kbps + TITLE.audio[0].bitrate_kbps
-    state, choices = run(seen, ladder)
+    state, choices = run(seen, playing(TITLE, session))
     allowed = {
         rendition.bitrate_kbps + TITLE.audio[0].bitrate_kbps: rendition for rendition in TITLE.video
     }
@@ -78,9 +79,7 @@ def test_a_ceiling_is_a_rung_with_its_sound_within_every_limit(
 def test_decisions_count_up_change_something_and_keep_their_distance(
     session: Session, seen: list[Observation]
 ) -> None:
-    ladder = build_ladder(TITLE, session)
-    assert ladder is not None
-    _, choices = run(seen, ladder)
+    _, choices = run(seen, playing(TITLE, session))
     assert [choice.version for _, choice in choices] == list(range(1, len(choices) + 1))
     for (before_ms, before), (after_ms, after) in pairwise(choices):
         assert after.ceiling_kbps != before.ceiling_kbps
@@ -91,9 +90,7 @@ def test_decisions_count_up_change_something_and_keep_their_distance(
 def test_the_same_observations_give_the_same_decisions(
     session: Session, seen: list[Observation]
 ) -> None:
-    ladder = build_ladder(TITLE, session)
-    assert ladder is not None
-    assert run(seen, ladder) == run(seen, ladder)
+    assert run(seen, playing(TITLE, session)) == run(seen, playing(TITLE, session))
 
 
 @given(observations)

@@ -77,10 +77,10 @@ async def test_an_open_key_file_is_found_with_its_mend(tmp_path: Path) -> None:
     assert not finding.is_ok
     KeyFolder(deployment.keys).create()
     assert (await check_keys(deployment, 0))[0].is_ok
-    (deployment.keys / "kek.json").chmod(0o640)
+    (deployment.keys / "kek-root.key").chmod(0o640)
     (finding,) = await check_keys(deployment, 0)
-    assert finding.mend == f"chmod go= {deployment.keys / 'kek.json'}"
-    assert open_to_others(deployment.keys) == [deployment.keys / "kek.json"]
+    assert finding.mend == f"chmod go= {deployment.keys / 'kek-root.key'}"
+    assert open_to_others(deployment.keys) == [deployment.keys / "kek-root.key"]
 
 
 def test_the_ports_of_a_start_are_those_of_this_machine() -> None:

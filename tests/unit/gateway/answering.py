@@ -6,27 +6,39 @@ from typing import Any
 
 from schemas.accounts import (
     AccountView,
+    ApplyBillingEvent,
+    BillingOutcome,
     CreateProfile,
     DeleteProfile,
+    DeviceNames,
     Done,
     EnsureAccount,
+    EraseAccount,
     GetAccount,
+    GetDeviceNames,
+    NameDevice,
     Profile,
+    ProfileUnlocked,
     Refresh,
     RequestPasswordReset,
     ResetPassword,
+    SetPin,
     SetSubscription,
     SignIn,
     SignOut,
     SignUp,
     Tokens,
+    UnlockProfile,
     UpdateProfile,
 )
 from schemas.catalog import PutTitle, TitleStored
-from schemas.licenses import ClearKey, Keys
+from schemas.licenses import BoundKeys, ClearKey, ContentKeys, Keys, TierKey
+from schemas.packaging import RequestPackagerKeys
 from schemas.recommendations import (
+    ForgetProfile,
     GetRecommendations,
     GetResumePoint,
+    ProfileForgotten,
     RecommendationRow,
     Recommendations,
     RecommendedTitle,
@@ -44,6 +56,7 @@ from schemas.sessions import (
     SessionEnded,
     SessionOpened,
 )
+from schemas.subscriptions import BILLING_STATES, Subscription
 from tests.gateway_fakes import NOW_MS, World
 
 PROFILE_ID = "01930000-0000-7000-8000-00000000000a"
@@ -88,8 +101,17 @@ def let_all_answer(world: World) -> None:
     def tokens(_: Any) -> Tokens:
         return Tokens(access_token=world.access_token(), refresh_token="r" * 70, expires_in=900)
 
-    def keys(question: GetKeys) -> Keys:
+    def keys(question: GetKeys) -> Keys | BoundKeys:
+        if question.system == "device":
+            return BoundKeys(key_ids=question.key_ids, device_id="tv", sealed=b"sealed")
         return Keys(keys=tuple(ClearKey(key_id=k, key=b"k" * 16) for k in question.key_ids))
+
+    def content_keys(question: RequestPackagerKeys) -> ContentKeys:
+        """In clear: the asked ones, whatever tier they are for."""
+        return ContentKeys(
+            content_id=question.content_id,
+            keys=tuple(TierKey(tier="sd", key_id=k.key_id, key=b"k" * 16) for k in question.keys),
+        )
 
     account_commands = (
         SignUp,
@@ -98,6 +120,7 @@ def let_all_answer(world: World) -> None:
         CreateProfile,
         UpdateProfile,
         DeleteProfile,
+        SetPin,
         SetSubscription,
     )
     device = RegisteredDevice(
@@ -110,9 +133,27 @@ def let_all_answer(world: World) -> None:
         **dict.fromkeys((OpenSession, ExtendSession), opened),
         EndSession: lambda question: SessionEnded(session_id=question.session_id),
         GetKeys: keys,
+        RequestPackagerKeys: content_keys,
         ListDevices: lambda _: Devices(devices=(device,)),
         RemoveDevice: lambda _: Done(),
+        NameDevice: lambda _: Done(),
+        GetDeviceNames: lambda _: DeviceNames(names={"tv": "Living room"}),
+        UnlockProfile: lambda command: ProfileUnlocked(
+            profile_token=world.profile_token(command.account_id, command.profile_id, NOW_MS),
+            expires_at_ms=NOW_MS + 1,
+        ),
+        ApplyBillingEvent: lambda command: BillingOutcome(
+            outcome="applied",
+            subscription=Subscription(
+                plan=command.plan,
+                state=BILLING_STATES[command.event_type],
+                since_ms=command.occurred_at_ms,
+                until_ms=command.until_ms,
+            ),
+        ),
         GetResumePoint: lambda _: ResumePoint(playhead_ms=61_000),
         GetRecommendations: _rows,
+        EraseAccount: lambda _: Done(),
+        ForgetProfile: lambda command: ProfileForgotten(profile_id=command.profile_id),
         PutTitle: lambda command: TitleStored(title=command.title),
     }

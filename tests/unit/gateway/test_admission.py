@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import string
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.admission import CLIENT_SHARE, SHARES, URGENCIES, Room, Urgency
 from gateway.door import Door
 from gateway.frames import frame_of
+from gateway.pacing import TOO_MANY
 from gateway.problems import ProblemError
 from gateway.routes import ROUTES
 from gateway.turns import Turns
@@ -154,7 +154,7 @@ def test_no_bytes_crash_the_door(data: bytes) -> None:
         door.refusal(seen, data)
 
 
-def _door(held_bytes: int, *, is_log_away: bool = False) -> Door:
+def _door(held_bytes: int, *, is_log_away: bool = False, is_license_full: bool = False) -> Door:
     work = Room(ROOM_BYTES)
     work.held_bytes = held_bytes
     return Door(
@@ -163,6 +163,7 @@ def _door(held_bytes: int, *, is_log_away: bool = False) -> Door:
         ROUTES,
         body_bytes_max=BODY_BYTES_MAX,
         is_log_away=lambda: is_log_away,
+        lets_license_in=lambda: not is_license_full,
         on_silence=lambda: None,
     )
 
@@ -213,6 +214,21 @@ def test_the_door_turns_away_the_least_urgent_first(
         assert answer.startswith(b"HTTP/1.1 " + status)
 
 
+@pytest.mark.parametrize(
+    "path", [f"/s/{TOKEN}/license", f"/s/{TOKEN}/license/device", "/v1/sessions"]
+)
+def test_the_door_turns_licenses_away_where_too_many_are_being_decided_and_only_these(
+    path: str,
+) -> None:
+    door = _door(0, is_license_full=True)
+    answer = _refusal(door, _post(path))
+    assert answer is not None
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert TOO_MANY.encode() in answer
+    assert _refusal(door, _post("/v1/events")) is None
+    assert _refusal(_door(ROOM_BYTES, is_log_away=True), _post(path)) is None
+
+
 def test_a_refusal_at_the_door_says_what_others_say() -> None:
     for is_away, reason in ((False, b"overloaded"), (True, b"unavailable")):
         answer = _refusal(_door(ROOM_BYTES, is_log_away=is_away), _post("/v1/events", PLAY))
@@ -225,49 +241,3 @@ def test_a_refusal_at_the_door_says_what_others_say() -> None:
     answers = [_refusal(door, _post("/v1/events")) or b"" for _ in range(9)]
     retries = {int(answer.split(b"\r\n")[1][13:]) for answer in answers}
     assert retries == {1, 2, 3}, "clients must not return in one wave"
-
-
-async def test_a_turn_reads_no_more_than_it_may_and_the_urgent_first() -> None:
-    turns = Turns(turn_bytes=10)
-    read: list[tuple[str, int]] = []
-    turn_number = 0
-
-    async def read_one(urgency: Urgency) -> None:
-        await turns.wait(urgency, 6)
-        read.append((urgency, turn_number))
-
-    readers = [
-        asyncio.create_task(read_one(urgency))
-        for urgency in ("bulk", "bulk", "bulk", "interactions", "measurements", "interactions")
-    ]
-    while not all(reader.done() for reader in readers):
-        await asyncio.sleep(0)
-        turn_number += 1
-    order = [urgency for urgency, _ in read]
-    assert order == ["bulk", "bulk", "interactions", "interactions", "measurements", "bulk"]
-    turns_used = [turn for _, turn in read]
-    assert max(turns_used.count(turn) for turn in turns_used) <= 2
-
-
-async def test_who_goes_away_while_waiting_for_a_turn_is_passed_over() -> None:
-    turns = Turns(turn_bytes=1)
-    await turns.wait("bulk", 5)
-    gone = asyncio.create_task(turns.wait("bulk", 5))
-    stays = asyncio.create_task(turns.wait("bulk", 5))
-    await asyncio.sleep(0)
-    gone.cancel()
-    await asyncio.wait_for(stays, 5)
-
-
-async def test_where_the_first_waits_too_long_no_more_of_its_class_come_in() -> None:
-    """Given bulk that waits for its turn, when half a second is over, then bulk alone is late."""
-    now_s = 100.0
-    turns = Turns(turn_bytes=1, monotonic=lambda: now_s)
-    readers = [asyncio.create_task(turns.wait("bulk", 5)) for _ in range(3)]
-    await asyncio.sleep(0)
-    assert not turns.is_late("bulk")
-    now_s += 0.6
-    assert turns.is_late("bulk")
-    assert not turns.is_late("measurements")
-    await asyncio.wait_for(asyncio.gather(*readers), 5)
-    assert not turns.is_late("bulk"), "nobody waits"

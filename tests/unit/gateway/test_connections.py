@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from gateway.gateway import GATEWAY, Gateway
+from gateway.pacing import TOO_MANY
 from gateway.serve import Listening
 from streams.producer import UnavailableError
 from streams.topics import PLAYBACK_EVENTS
@@ -91,6 +93,30 @@ async def test_a_connection_serves_on_after_refusals(world: World) -> None:
         assert len(served.world.publisher.values(PLAYBACK_EVENTS)) == 6
         text = served.gateway.metrics.render().decode()
         assert 'playhead_posts_turned_away_total{urgency="measurements"} 3.0' in text
+
+
+async def test_who_hammers_for_a_license_waits_for_the_next_refusal(world: World) -> None:
+    """Given too many licenses, when a player asks again at once, then its answer takes a second."""
+    delay_ms = 50
+    async with serving(world, unavailable_license_delay_ms=delay_ms) as served:
+        pace = served.gateway.license_pace
+        pace.open_count = pace.open_max
+        license_ = f"POST /s/{world.session_token()}/license HTTP/1.1\r\nHost: x\r\n"
+        body = b'{"kids":["MTIzNDU2Nzg5MGFiY2RlZg"],"type":"temporary"}'
+        request = f"{license_}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        reader, writer = await served.connect()
+        took_ms = []
+        for _ in range(3):
+            asked_s = time.monotonic()
+            writer.write(request)
+            status, said = await answer_of(reader)
+            took_ms.append((time.monotonic() - asked_s) * 1000)
+            assert (status, TOO_MANY.encode() in said) == (503, True)
+        assert min(took_ms[1:]) >= delay_ms
+        text = served.gateway.metrics.render().decode()
+        assert 'playhead_posts_turned_away_total{urgency="essential"} 3.0' in text
+        pace.open_count = 0
+        assert world.asker.asked == []
 
 
 async def test_bytes_of_a_refused_body_are_no_request(world: World) -> None:

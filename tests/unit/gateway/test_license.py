@@ -10,8 +10,8 @@ import pytest
 
 from schemas.envelope import Refused
 from schemas.ids import base64url
-from schemas.licenses import Keys
-from schemas.sessions import GetKeys
+from schemas.licenses import BoundKeys, Keys
+from schemas.sessions import GetKeys, OpenSession
 from tests.gateway_fakes import World
 from tests.unit.gateway.answering import let_all_answer
 from tests.unit.gateway.opened import KEY_ID, KID, open_session
@@ -108,3 +108,63 @@ async def test_the_multi_drm_doors_are_not_connected(
     async with client.request(method, f"/s/{token}/{path}") as answer:
         assert answer.status == 501
         assert (await answer.json(content_type=None))["reason"] == "no-upstream"
+
+
+async def test_keys_for_a_device_are_passed_on_sealed(
+    world: World, client: aiohttp.ClientSession
+) -> None:
+    sid, token = open_session(world)
+    world.asker.answers[GetKeys] = lambda question: BoundKeys(
+        key_ids=question.key_ids, device_id="tv", sealed=b"sealed"
+    )
+    body = {"kids": [KID, KID], "nonce": "n" * 16}
+    async with client.post(f"/s/{token}/license/device", json=body) as answer:
+        assert answer.status == 200
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert await answer.json() == {
+            "session_id": sid,
+            "device_id": "tv",
+            "nonce": "n" * 16,
+            "key_ids": [KEY_ID],
+            "sealed": base64url(b"sealed"),
+        }
+    ((_, _, question),) = world.asker.asked
+    assert isinstance(question, GetKeys)
+    assert (question.system, question.nonce, question.key_ids) == ("device", "n" * 16, (KEY_ID,))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"kids": [KID]},
+        {"kids": [KID], "nonce": "short"},
+        {"kids": [KID], "nonce": "n" * 65},
+        {"kids": [KID], "nonce": "ü" * 16},
+        {"kids": [], "nonce": "n" * 16},
+        {"kids": ["short"], "nonce": "n" * 16},
+        {"kids": [KID], "nonce": "n" * 16, "public_key": "x"},
+    ],
+)
+async def test_broken_requests_for_a_devices_keys_are_400(
+    world: World, client: aiohttp.ClientSession, body: Any
+) -> None:
+    _, token = open_session(world)
+    async with client.post(f"/s/{token}/license/device", json=body) as answer:
+        assert answer.status == 400
+    assert not world.asker.asked
+
+
+@pytest.mark.parametrize("public_key", ["short", base64url(bytes(32)), "=" * 43, 7])
+async def test_a_device_key_that_nothing_can_be_sealed_to_opens_no_session(
+    world: World, client: aiohttp.ClientSession, public_key: Any
+) -> None:
+    let_all_answer(world)
+    body = {
+        "content_id": "tears",
+        "profile_id": "profile-1",
+        "device": {"device_id": "tv", "public_key": public_key},
+    }
+    headers = {"Authorization": f"Bearer {world.access_token()}"}
+    async with client.post("/v1/sessions", json=body, headers=headers) as answer:
+        assert answer.status == 400
+    assert not any(isinstance(question, OpenSession) for _, _, question in world.asker.asked)

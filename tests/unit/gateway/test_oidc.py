@@ -40,7 +40,14 @@ def _jwk(name: str, **more: Any) -> dict[str, Any]:
     return described | {"kid": name, "use": "sig"} | more
 
 
-def _token(name: str = "ES256", key: Any = None, alg: str = "", **changes: Any) -> str:
+def token_of(
+    name: str = "ES256",
+    key: Any = None,
+    alg: str = "",
+    kid: str = "",
+    typ: str = "JWT",
+    **changes: Any,
+) -> str:
     private, _, algorithm = KEYS[name]
     now_s = NOW_MS // 1000
     claims = {
@@ -52,7 +59,9 @@ def _token(name: str = "ES256", key: Any = None, alg: str = "", **changes: Any) 
         **changes,
     }
     claims = {claim: value for claim, value in claims.items() if value is not None}
-    return jwt.encode(claims, key or private, algorithm=alg or algorithm, headers={"kid": name})
+    return jwt.encode(
+        claims, key or private, algorithm=alg or algorithm, headers={"kid": kid or name, "typ": typ}
+    )
 
 
 def _by_hand(token: str, secret: bytes) -> str:
@@ -73,12 +82,12 @@ def jwks(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def identities(jwks: Path, monkeypatch: pytest.MonkeyPatch) -> OutsideIdentities:
-    _stop_the_clock_of_pyjwt(monkeypatch)
+    stop_the_clock_of_pyjwt(monkeypatch)
     issuer = OIDCIssuer(issuer=ISSUER, audience="playhead", jwks=str(jwks))
     return OutsideIdentities((issuer,), secret=SecretBytes(b"s" * 32), clock=MemoryClock())
 
 
-def _stop_the_clock_of_pyjwt(monkeypatch: pytest.MonkeyPatch) -> None:
+def stop_the_clock_of_pyjwt(monkeypatch: pytest.MonkeyPatch) -> None:
     """PyJWT reads the clock by itself."""
     from datetime import datetime
 
@@ -94,10 +103,10 @@ def _stop_the_clock_of_pyjwt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", KEYS)
 async def test_a_configured_issuer_is_believed(identities: OutsideIdentities, name: str) -> None:
-    account_id = await identities.account_of(_token(name))
+    account_id = await identities.account_of(token_of(name))
     assert account_id is not None
-    assert account_id == await identities.account_of(_token(name, jti="another"))
-    assert account_id != await identities.account_of(_token(name, sub="Someone"))
+    assert account_id == await identities.account_of(token_of(name, jti="another"))
+    assert account_id != await identities.account_of(token_of(name, sub="Someone"))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +129,31 @@ async def test_a_configured_issuer_is_believed(identities: OutsideIdentities, na
 async def test_claims_must_all_be_right(
     identities: OutsideIdentities, changes: dict[str, Any]
 ) -> None:
-    assert await identities.account_of(_token(**changes)) is None
+    assert await identities.account_of(token_of(**changes)) is None
+
+
+@pytest.mark.parametrize(
+    ("typ", "counts"),
+    [("JWT", True), ("at+jwt", True), ("logout+jwt", False), ("secevent+jwt", False)],
+)
+async def test_only_tokens_that_sign_in_are_taken(
+    identities: OutsideIdentities, typ: str, counts: bool
+) -> None:
+    assert (await identities.account_of(token_of(typ=typ)) is not None) == counts
+
+
+async def test_no_changed_byte_of_an_outside_token_is_taken(identities: OutsideIdentities) -> None:
+    for name in ("ES256", "EdDSA"):
+        token = token_of(name)
+        signed_until = token.rindex(".")
+        for place in range(signed_until):
+            other = "A" if token[place] != "A" else "B"
+            changed = token[:place] + other + token[place + 1 :]
+            assert await identities.account_of(changed) is None, place
+        for place in range(signed_until + 1, len(token) - 1):  # the last may hold unused bits
+            other = "A" if token[place] != "A" else "B"
+            changed = token[:place] + other + token[place + 1 :]
+            assert await identities.account_of(changed) is None, place
 
 
 async def test_the_key_decides_the_algorithm_not_the_token(identities: OutsideIdentities) -> None:
@@ -129,11 +162,11 @@ async def test_the_key_decides_the_algorithm_not_the_token(identities: OutsideId
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     for forged in (
-        _by_hand(_token("RS256"), pem),
-        _token("RS256", alg="PS256"),
-        _token("RS256", alg="RS512"),
-        _token("RS256", key=Ed25519PrivateKey.generate(), alg="EdDSA"),
-        _token("ES256", key=ec.generate_private_key(ec.SECP256R1())),
+        _by_hand(token_of("RS256"), pem),
+        token_of("RS256", alg="PS256"),
+        token_of("RS256", alg="RS512"),
+        token_of("RS256", key=Ed25519PrivateKey.generate(), alg="EdDSA"),
+        token_of("ES256", key=ec.generate_private_key(ec.SECP256R1())),
         jwt.encode({"iss": ISSUER, "sub": "x"}, "", algorithm="none", headers={"kid": "ES256"}),
         jwt.encode({"iss": ISSUER}, b"secret" * 8, algorithm="HS256", headers={"kid": "sym"}),
     ):
@@ -146,19 +179,19 @@ def test_symmetric_and_unknown_keys_are_left_out(jwks: Path) -> None:
 
 async def test_without_issuers_no_outside_token_counts() -> None:
     identities = OutsideIdentities((), secret=SecretBytes(b"s" * 32), clock=MemoryClock())
-    assert await identities.account_of(_token()) is None
+    assert await identities.account_of(token_of()) is None
 
 
 async def test_an_unreadable_key_file_believes_nobody(tmp_path: Path) -> None:
     issuer = OIDCIssuer(issuer=ISSUER, audience="playhead", jwks=str(tmp_path / "absent.json"))
     identities = OutsideIdentities((issuer,), secret=SecretBytes(b"s" * 32), clock=MemoryClock())
-    assert await identities.account_of(_token()) is None
+    assert await identities.account_of(token_of()) is None
 
 
 async def test_the_account_is_made_at_first_use(
     world: World, jwks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _stop_the_clock_of_pyjwt(monkeypatch)
+    stop_the_clock_of_pyjwt(monkeypatch)
     issuer = OIDCIssuer(issuer=ISSUER, audience="playhead", jwks=str(jwks))
     world.config = msgspec.structs.replace(world.config, oidc_issuers=(issuer,))
 
@@ -175,9 +208,9 @@ async def test_the_account_is_made_at_first_use(
     world.asker.answers = {EnsureAccount: view, GetAccount: view}
     async with running_gateway(world) as client:
         for _ in range(2):
-            async with client.get("/v1/account", headers=bearer(_token())) as answer:
+            async with client.get("/v1/account", headers=bearer(token_of())) as answer:
                 assert answer.status == 200
-        async with client.get("/v1/account", headers=bearer(_token(aud="other"))) as answer:
+        async with client.get("/v1/account", headers=bearer(token_of(aud="other"))) as answer:
             assert answer.status == 401
     asked = [type(body).__name__ for _, _, body in world.asker.asked]
     assert asked == ["EnsureAccount", "GetAccount", "GetAccount"]

@@ -88,7 +88,9 @@ async def test_the_bitrate_is_told_now_at_the_next_decision_and_as_a_stream(
         world.bitrates.put(session_id, a_bitrate(session_id, 500, version=2))
         assert b'"ceiling_kbps":500' in await stream.content.readuntil(b"\n\n")
         refuse(world, session_id)
-        assert await stream.content.read() == b""
+        said = await stream.content.read()
+        assert said.startswith(b"event: ended\ndata: ")
+        assert b'"reason":"session-ended"' in said
     assert len(world.feed) == 0, "nobody is left waiting"
 
 

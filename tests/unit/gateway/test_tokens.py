@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.sessions import SessionClaims
-from schemas.tokens import AUDIENCE, SESSION_TYP, AccessClaims
+from schemas.tokens import AUDIENCE, SESSION_TOKEN_S_MAX, SESSION_TYP, AccessClaims
 from streams.tokens import TokenError, TokenVerifier
 from tests.gateway_fakes import World
 from tests.unit.gateway.wire_events import an_event, bearer
@@ -97,7 +97,13 @@ def test_no_changed_byte_of_a_token_passes(data: st.DataObject) -> None:
     changed = token[:place] + other + token[place + 1 :]
     directory: Any = world.directory
     verifier: TokenVerifier[SessionClaims] = TokenVerifier(
-        directory, "license", SessionClaims, typ=SESSION_TYP, audience=AUDIENCE, clock=world.clock
+        directory,
+        "license",
+        SessionClaims,
+        typ=SESSION_TYP,
+        audience=AUDIENCE,
+        lifetime_s_max=SESSION_TOKEN_S_MAX,
+        clock=world.clock,
     )
     if changed == token:
         assert verifier.verify(changed).sid

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from infra.keys.files import KeyFileError
+from infra.keys.file_root import FileKeyProvider
+from infra.keys.files import KeyFileError, write_private
 from infra.keys.folder import ROLES, KeyFolder
+from infra.keys.inherited import KekFile
+from schemas import codec
 from streams.identity import is_signed_by
 from tests.builders import NOW_MS
 
-SECRETS = ("root.key", "root.pub", "deployment.secret", "state.key", "account.key", "kek.json")
+SECRETS = ("root.key", "root.pub", "deployment.secret", "state.key", "account.key", "kek-root.key")
 
 
 @pytest.fixture
@@ -87,6 +90,53 @@ def test_every_role_is_enrolled_by_the_root(keys: KeyFolder) -> None:
 
 
 def test_no_secret_shows_in_a_representation(keys: KeyFolder) -> None:
-    shown = repr([keys, keys.state_key(), keys.key_provider(), keys.identity("license")])
+    shown = repr([keys, keys.state_key(), FileKeyProvider(keys.kek_root), keys.identity("license")])
     assert keys.state_key().reveal().hex() not in shown
     assert "***" in shown
+
+
+def a_folder_of_before(folder: Path) -> bytes:
+    """One whose key-encryption keys lay in a file."""
+    old = b"o" * 32
+    write_private(folder / "kek.json", codec.encode(KekFile(current=1, keys={"1": old})))
+    (folder / "kek-root.key").unlink()
+    return old
+
+
+def test_a_folder_of_before_gets_a_root_once_and_its_old_keys_stay(
+    keys: KeyFolder, tmp_path: Path
+) -> None:
+    old = a_folder_of_before(tmp_path / "keys")
+    keys.create()
+    made = keys.kek_root.read_bytes()
+    keys.create()
+    assert keys.kek_root.read_bytes() == made
+    assert {version: key.reveal() for version, key in keys.inherited_keks().items()} == {1: old}
+    assert repr(old) not in repr(KekFile(current=1, keys={"1": old}))
+
+
+def test_a_lost_root_is_never_made_anew(keys: KeyFolder) -> None:
+    """Key-encryption keys in the log lie under it."""
+    keys.kek_root.unlink()
+    keys.create()
+    assert not keys.kek_root.exists()
+    assert keys.inherited_keks() == {}
+
+
+@pytest.mark.parametrize("content", [b"none", b'{"current":1,"keys":{"1":"c2hvcnQ="}}'])
+def test_damaged_old_keys_are_told(keys: KeyFolder, tmp_path: Path, content: bytes) -> None:
+    write_private(tmp_path / "keys" / "kek.json", content)
+    with pytest.raises(KeyFileError, match="damaged: restore it"):
+        keys.inherited_keks()
+
+
+def test_with_a_token_no_root_lies_in_the_folder(tmp_path: Path) -> None:
+    keys = KeyFolder(tmp_path / "keys")
+    keys.create(with_kek_root=False)
+    assert not keys.kek_root.exists()
+    keys.make_kek_root()
+    made = keys.kek_root.read_bytes()
+    assert len(made) == 32
+    with pytest.raises(KeyFileError, match="never made anew"):
+        keys.make_kek_root()
+    assert keys.kek_root.read_bytes() == made

@@ -6,12 +6,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from agents.license.cases import PlayFacts
 from agents.license.decisions import Asking, Knowledge
 from agents.license.plans import POLICY
-from agents.license.policy import PlayFacts
-from schemas.accounts import Account, Profile, Subscription, SubscriptionState
+from schemas.accounts import Account, Profile
 from schemas.catalog import Tier, Title
 from schemas.sessions import Device, OpenSession
+from schemas.subscriptions import Subscription, SubscriptionState
 from tests.builders import NOW_MS, a_title
 
 KEY_TIERS: dict[str, tuple[str, Tier]] = {

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from msgspec.structs import replace
 
@@ -92,6 +94,20 @@ def test_a_license_needs_an_entitlement_that_holds_now(ledger: Ledger) -> None:
     assert decide(ledger, abroad, only_here, asking(3)).reason == "region"
 
 
+def test_an_extension_is_judged_where_the_viewer_is_now(ledger: Ledger) -> None:
+    policy = replace(
+        POLICY, terms=replace(POLICY.terms, regions_allowed=("DE",), anonymizers_refused=("vpn",))
+    )
+    knowledge = dataclasses.replace(some_knowledge(), policy=policy)
+    extend = ExtendSession(account_id="account-1", session_id=OPEN, region="DE", anonymizers=())
+    assert decide(ledger, extend, knowledge, asking(2)).outcome == "granted"
+    assert decide(ledger, replace(extend, region="FR"), knowledge, asking(3)).reason == "region"
+    hidden = replace(extend, anonymizers=("hosting", "vpn"))
+    assert decide(ledger, hidden, knowledge, asking(4)).reason == "anonymizer"
+    license_ = GetKeys(account_id="account-1", session_id=OPEN, key_ids=(SD,), anonymizers=("vpn",))
+    assert decide(ledger, license_, knowledge, asking(5)).reason == "anonymizer"
+
+
 def test_a_session_whose_slot_went_to_another_gets_no_license(ledger: Ledger) -> None:
     later = NOW_MS + POLICY.lease_ms
     for number in (2, 3):
@@ -121,6 +137,41 @@ def test_the_token_ends_with_the_window_or_the_subscription() -> None:
     assert claims.exp == (NOW_MS + 60_000) // 1000
     assert claims.iat == NOW_MS // 1000
     assert (claims.sid, claims.jti) == (OPEN, "decision-1")
+
+
+def test_a_stopped_stream_is_published_and_refused_beside_the_one_that_stopped_it(
+    ledger: Ledger,
+) -> None:
+    policy = replace(POLICY, concurrency="stop-oldest")
+    knowledge = dataclasses.replace(some_knowledge(an_account("basic")), policy=policy)
+    decision = decide(ledger, an_open(2), knowledge, asking(2, now_ms=NOW_MS + 5))
+    assert decision.stopped_session_ids == (OPEN,)
+    ledger.apply(decision)
+    for _ in range(2):  # a redelivered decision tells the same again
+        sessions = sessions_of(decision, ledger.household("account-1"))
+        assert [(s.session_id, s.ended_reason) for s in sessions] == [
+            ("session-2", ""),
+            (OPEN, "stopped-by-newer"),
+        ]
+        assert [c.session_id for c in controls_of(sessions)] == [OPEN]
+    assert keys(ledger, SD, number=3).reason == "session-ended"
+
+
+def test_hd_keys_are_not_given_in_clear_where_the_terms_forbid_it() -> None:
+    """HD is left out of the session, so that no license lacks a key that its manifest names."""
+    ledger = Ledger(lease_ms=POLICY.lease_ms)
+    policy = replace(POLICY, terms=replace(POLICY.terms, clear_key_tiers=("audio", "sd")))
+    knowledge = dataclasses.replace(some_knowledge(), policy=policy)
+    opened = decide(ledger, an_open(1), knowledge, asking(1))
+    assert opened.tiers == ("audio", "sd")
+    able = an_open(2, device=Device(device_id="device-1", robustness="hardware"))
+    opened = decide(ledger, able, knowledge, asking(2))
+    assert opened.tiers == ("audio", "sd", "hd")
+    ledger.apply(opened)
+    request = GetKeys(account_id="account-1", session_id="session-2", key_ids=(AUDIO, SD, HD))
+    licensed = decide(ledger, request, knowledge, asking(3))
+    assert licensed.key_ids_granted == (AUDIO, SD)
+    assert licensed.facts.tiers_asked == ("audio", "sd", "hd")
 
 
 def test_removing_a_device_ends_its_sessions_and_refuses_them(ledger: Ledger) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agents.license.decisions import Deciding, decide
 from agents.license.ledger import Ledger, Renewal
-from agents.license.plans import POLICY
+from agents.license.plans import POLICY, LicensePolicy
 from agents.license.upkeep import lapse, resume
 from schemas.licenses import LicenseDecision
 from schemas.sessions import (
@@ -54,6 +56,7 @@ class Live:
 
     plan: str
     now_ms: int = NOW_MS
+    policy: LicensePolicy = POLICY
     ledger: Ledger = field(default_factory=lambda: Ledger(lease_ms=POLICY.lease_ms))
     decisions: list[LicenseDecision] = field(default_factory=list)
     leases: list[Lease] = field(default_factory=list)
@@ -65,7 +68,8 @@ class Live:
         self.decisions.append(decision)
 
     def ask(self, request: Deciding) -> None:
-        knowledge = some_knowledge(an_account(self.plan))
+        known = some_knowledge(an_account(self.plan))
+        knowledge = dataclasses.replace(known, policy=self.policy)
         place = asking(len(self.decisions), now_ms=self.now_ms)
         self.record(decide(self.ledger, request, knowledge, place))
 
@@ -200,3 +204,24 @@ def test_what_is_forgotten_never_held_a_slot(
     before = live.ledger.slots("account-1", now_ms)
     live.ledger.prune(now_ms)
     assert live.ledger.slots("account-1", now_ms) == before
+
+
+@settings(max_examples=150)
+@given(plan=st.sampled_from(("basic", "standard")), story=stories(LATE, sessions=4))
+def test_slots_keep_their_limit_where_the_oldest_makes_room_and_the_log_tells_who_was_stopped(
+    plan: str, story: list[tuple[str, int, int, int]]
+) -> None:
+    live = Live(plan, policy=replace(POLICY, concurrency="stop-oldest"))
+    for move in story:
+        live.move(*move)
+        assert len(live.ledger.slots("account-1", live.now_ms)) <= LIMITS[plan]
+    again = rebuilt(live)
+    stopped = [each for d in live.decisions for each in d.stopped_session_ids]
+    for session_id in stopped:
+        for ledger in (live.ledger, again):
+            running = ledger.session("account-1", session_id)
+            assert running is not None
+            assert running.is_ended
+            assert running.session.ended_reason == "stopped-by-newer"
+    opened = [d for d in live.decisions if d.action == "open"]
+    assert not any(d.reason == "concurrent-streams" for d in opened)

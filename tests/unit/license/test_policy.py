@@ -7,10 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from agents.license.plans import POLICY
-from agents.license.policy import RULES, allowed_height, explain, judge
-from schemas.accounts import Subscription
+from agents.license.cases import case_of
+from agents.license.plans import POLICY, Terms
+from agents.license.policy import explain, judge
+from agents.license.quality import allowed_height
+from agents.license.rules import RULES
 from schemas.sessions import Device
+from schemas.subscriptions import Subscription
 from tests.builders import NOW_MS, a_rendition, a_title
 from tests.unit.license.facts import an_account, some_facts
 
@@ -42,7 +45,7 @@ def test_a_viewer_with_everything_gets_what_the_plan_includes() -> None:
         (
             "device",
             {
-                "policy": replace(POLICY, refused_models=frozenset({"old"})),
+                "policy": replace(POLICY, terms=Terms(models_refused=("old",))),
                 "device": Device(device_id="d", model="old"),
             },
         ),
@@ -110,8 +113,8 @@ def test_no_claim_raises_the_height_over_the_plans(
 ) -> None:
     device = Device(device_id="d", max_height=claimed, hdcp=hdcp)
     renditions = tuple(a_rendition(height, 100) for height in ladder)
-    height = allowed_height(POLICY.plans[plan], device, renditions, POLICY)
-    assert height <= POLICY.plans[plan].max_height
+    facts = some_facts(account=an_account(plan), device=device, title=a_title(video=renditions))
+    assert allowed_height(case_of(facts)) <= POLICY.plans[plan].max_height
 
 
 def test_every_rule_has_its_own_reason() -> None:

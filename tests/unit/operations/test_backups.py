@@ -15,7 +15,7 @@ from infra.operations.backups.archive import (
     writing,
 )
 from infra.operations.backups.contents import KEPT, LEFT_OUT
-from infra.operations.backups.secret_keys import KEK_FILE, open_keys, place_keys, seal_keys
+from infra.operations.backups.secret_keys import KEK_FILES, open_keys, place_keys, seal_keys
 from schemas.secrets import SecretBytes
 from streams.topics import TOPICS
 
@@ -84,7 +84,8 @@ def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
 
 
 def a_key_folder(folder: Path) -> dict[str, bytes]:
-    files = {"root.key": b"r" * 32, "state.key": b"s" * 32, KEK_FILE: b"{}"}
+    files = {"root.key": b"r" * 32, "state.key": b"s" * 32}
+    files |= dict.fromkeys(KEK_FILES, b"k" * 32)
     place_keys(files, folder)
     return files
 
@@ -103,8 +104,8 @@ def test_keys_come_back_under_their_passphrase_alone(tmp_path: Path) -> None:
 def test_the_kek_goes_along_only_where_asked(tmp_path: Path) -> None:
     a_key_folder(tmp_path / "keys")
     names = seal_keys(tmp_path / "keys", tmp_path / "sealed", PASSPHRASE, with_kek=False)
-    assert KEK_FILE not in names
-    assert KEK_FILE not in open_keys(tmp_path / "sealed", PASSPHRASE)
+    assert KEK_FILES.isdisjoint(names)
+    assert KEK_FILES.isdisjoint(open_keys(tmp_path / "sealed", PASSPHRASE))
 
 
 def test_keys_never_replace_those_of_another_deployment(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ ROOT = Path(__file__).parents[3]
 def test_the_code_that_issues_is_not_imported() -> None:
     script = (
         "import sys, infra.operations.shadow.run as _;"
-        "from infra.operations.shadow import bitrate, license, steering;"
+        "from infra.operations.shadow import bitrate, license, policy, steering;"
         f"print([n for n in {ISSUING_MODULES!r} if n in sys.modules])"
     )
     said = subprocess.run(

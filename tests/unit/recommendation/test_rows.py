@@ -173,3 +173,13 @@ def test_nothing_forbidden_or_completed_is_ever_offered(
             assert item.content_id not in completed
             assert item.reason
     assert found == fed(*watches).rows("profile-1", titles, viewer, NOW_MS, count=20)
+
+
+def test_a_profile_that_is_forgotten_begins_anew() -> None:
+    tastes = Tastes()
+    tastes.take(a_watch("a", "progressed", playhead_ms=60_000), 0, 0)
+    assert len(tastes) == 1
+    tastes.forget("profile-1")
+    tastes.forget("nobody")
+    assert len(tastes) == 0
+    assert tastes.resume_ms("profile-1", "a") == 0

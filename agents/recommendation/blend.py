@@ -1,0 +1,200 @@
+"""The title model: many experts, mixed as the watches themselves show who is right.
+
+Learning the same events in the same order, with the same solved matrices taken at the same events,
+gives the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import islice
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from agents.recommendation.features import START_WEIGHTS, Experts
+from agents.recommendation.mixing import Mixture
+from agents.recommendation.model import Context, Ranked
+from agents.recommendation.numbers import UNWATCHED, Candidates, Floats, Ints, Numbers
+from agents.recommendation.ridge import TOGETHER_TITLES, RidgeCounts, RidgeSnapshot, RidgeWeights
+from agents.recommendation.transitions import LAGS
+
+MODEL_VERSION: Final = "blend-1"
+
+HISTORY_TITLES_MAX: Final = TOGETHER_TITLES
+"""As far back as any expert looks."""
+TAUGHT_EVERY_MIN: Final = 16
+TAUGHT_EVERY_MAX: Final = 160
+"""Watches between steps of the mixture; it takes a ranking, so it must be rare."""
+TAUGHT_COUNT: Final = 256
+"""Steps a young model takes before it takes them more rarely."""
+SOLVED_AFTER_MIN: Final = 2_500
+SOLVED_AFTER_MAX: Final = 50_000
+SOLVED_AFTER_RATIO: Final = 0.1
+"""A solve is due after this share of all watches, within the bounds above."""
+REPEATS_RATIO_MIN: Final = 0.001
+"""Of all watches: from here on people are taken to come back to titles they have seen."""
+
+
+class Ranking(NamedTuple):
+    """The best candidates, and the scores of all of them."""
+
+    best: list[Ranked]
+    scores: Floats
+    """(candidates,): -inf where a title may not be offered."""
+
+
+class Blend:
+    """A `TitleModel`."""
+
+    version = MODEL_VERSION
+
+    def __init__(self) -> None:
+        self._numbers = Numbers()
+        self._experts = Experts()
+        self._mixture = Mixture(tuple(START_WEIGHTS.values()))
+        self._ridge = RidgeCounts()
+        self._learned = 0
+        self._learned_at_snapshot = 0
+        self._repeats = 0
+
+    def learn(self, context: Context, content_id: str, weight: float, at_ms: int) -> None:
+        """One watch of this strength in this context, or a further step of the last one."""
+        history = self._history(context)
+        title = self._numbers.of(content_id)
+        experts = self._experts
+        is_step = (
+            title != UNWATCHED
+            and not (len(history) and history[0] == title)
+            and experts.windows.last_title(context.who) == title
+        )
+        if not is_step:
+            if self._is_lesson(title):
+                self._teach(context, history, title)
+            title = self._numbers.give(content_id)
+            self._repeats += bool((history == title).any())
+            self._learned += 1
+            experts.windows.add(context.who, history, title)
+        experts.transitions.learn(history, title, weight)
+        for popularity in (experts.hours, experts.day, experts.week):
+            popularity.add(title, weight, at_ms)
+        self._ridge.learn(_once(history) if self.is_repeating else history, title, weight)
+
+    def forget(self, who: str) -> None:
+        """Drop what joins somebody's plays."""
+        self._experts.windows.forget(who)
+
+    @property
+    def is_repeating(self) -> bool:
+        """Whether seen titles are offered again: where people do come back to them."""
+        return self._repeats > REPEATS_RATIO_MIN * self._learned
+
+    @property
+    def is_solve_due(self) -> bool:
+        """Whether enough was learned since the last snapshot."""
+        wait = SOLVED_AFTER_RATIO * self._learned
+        wait = min(max(wait, SOLVED_AFTER_MIN), SOLVED_AFTER_MAX)
+        return self._learned - self._learned_at_snapshot >= wait
+
+    def snapshot(self) -> RidgeSnapshot:
+        """What `solve` needs."""
+        self._learned_at_snapshot = self._learned
+        return self._ridge.snapshot(self._experts.transitions.shares())
+
+    def adopt(self, weights: RidgeWeights) -> None:
+        """Take what `solve` found, at once."""
+        self._experts.solved = weights
+
+    def rank(
+        self, context: Context, candidates: Collection[str] | Candidates, count: int
+    ) -> list[Ranked]:
+        """The best of all candidates."""
+        return self.ranking(context, candidates, count).best
+
+    def ranking(
+        self, context: Context, candidates: Collection[str] | Candidates, count: int
+    ) -> Ranking:
+        """The best of all candidates, and the scores of all."""
+        if not isinstance(candidates, Candidates):
+            candidates = Candidates(candidates)
+        history = self._history(context)
+        titles = candidates.titles(self._numbers)
+        features = self._experts.features(history, context.who, len(self._numbers) + 1)
+        scores = self._scores(features, context, history)[titles]
+        places = best_places(scores, count)
+        best = titles[places]
+        reasons = self._experts.transitions.reasons(history, best).tolist()
+        popular = (self._experts.week.counts(best) > 0).tolist()
+        looked_at = islice(context.history, HISTORY_TITLES_MAX)
+        known = list(islice(filter(self._numbers.of, looked_at), LAGS))
+        ranked = [
+            Ranked(
+                candidates.ids[place],
+                float(scores[place]),
+                known[reason] if reason >= 0 else None,
+                is_popular,
+            )
+            for place, reason, is_popular in zip(places.tolist(), reasons, popular, strict=True)
+        ]
+        return Ranking(ranked, scores)
+
+    def after(self, content_id: str, candidates: Collection[str], count: int) -> list[Ranked]:
+        """The candidates that were watched after this one; maybe none."""
+        watched = self._numbers.of(content_id)
+        if watched == UNWATCHED:
+            return []
+        gains = self._experts.transitions.gains(watched)
+        return self._positive(gains, candidates, count, content_id)
+
+    def popular(self, candidates: Collection[str], count: int) -> list[Ranked]:
+        """The candidates that anybody watched lately."""
+        counts = self._experts.week.counts(np.arange(len(self._numbers) + 1))
+        return self._positive(counts.astype(np.float32), candidates, count, None)
+
+    def _positive(
+        self, by_title: Floats, candidates: Collection[str], count: int, because: str | None
+    ) -> list[Ranked]:
+        ids = list(candidates)
+        scores = by_title[self._numbers.of_all(ids)]
+        return [
+            Ranked(ids[place], float(scores[place]), because, is_popular=True)
+            for place in best_places(scores, count).tolist()
+            if scores[place] > 0
+        ]
+
+    def _history(self, context: Context) -> Ints:
+        return self._numbers.of_watched(context.history, HISTORY_TITLES_MAX)
+
+    def _scores(self, features: Floats, context: Context, history: Ints) -> Floats:
+        """(titles,): the mixture's, without what may not be offered again."""
+        scores: Floats = self._mixture.weights(len(history)) @ features
+        if not self.is_repeating:
+            scores[history] = -np.inf
+            scores[self._numbers.of_watched(context.seen, len(context.seen))] = -np.inf
+        return scores
+
+    def _is_lesson(self, title: int) -> bool:
+        every = min(max(self._learned // TAUGHT_COUNT, TAUGHT_EVERY_MIN), TAUGHT_EVERY_MAX)
+        return title != UNWATCHED and self._learned % every == 0
+
+    def _teach(self, context: Context, history: Ints, title: int) -> None:
+        """Let the mixture see who was right, before anybody learns it."""
+        features = self._experts.features(history, context.who, len(self._numbers) + 1)
+        scores = self._scores(features, context, history)
+        scores[UNWATCHED] = -np.inf
+        self._mixture.step(features, scores, title, len(history))
+
+
+def best_places(scores: Floats, count: int) -> Ints:
+    """The places of the highest scores, highest first; a stable order between equal ones."""
+    places = np.flatnonzero(scores > -np.inf)
+    if len(places) > 4 * count:
+        least = np.partition(scores[places], len(places) - count)[len(places) - count]
+        places = places[scores[places] >= least]
+    return places[np.argsort(-scores[places], kind="stable")[:count]]
+
+
+def _once(history: Ints) -> Ints:
+    """Each title at its newest place only."""
+    titles = list(dict.fromkeys(history.tolist()))
+    return np.array(titles, dtype=np.int64)

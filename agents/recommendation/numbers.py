@@ -1,0 +1,67 @@
+"""Titles by number: models keep arrays, and a title is its place in them.
+
+Only what was watched has a number, given in the order of first watching, so that the same log
+numbers the same. Number 0 stands for every title that nobody watched yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from itertools import islice
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+UNWATCHED: Final = 0
+"""The number of every title that nobody watched."""
+
+
+class Numbers:
+    """Numbers of the titles that were watched, from 1."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        """How many titles have a number; the highest number."""
+        return len(self._numbers)
+
+    def give(self, content_id: str) -> int:
+        """The title's number; a new one where it has none."""
+        return self._numbers.setdefault(content_id, len(self._numbers) + 1)
+
+    def of(self, content_id: str) -> int:
+        """The title's number, or 0."""
+        return self._numbers.get(content_id, UNWATCHED)
+
+    def of_all(self, content_ids: Iterable[str]) -> Ints:
+        """The numbers of these, in their order; 0 where one has none."""
+        get = self._numbers.get
+        return np.array([get(content_id, UNWATCHED) for content_id in content_ids], dtype=np.int64)
+
+    def of_watched(self, content_ids: Iterable[str], count_max: int) -> Ints:
+        """The numbers of the first `count_max` of these, without those that have none."""
+        found = map(self._numbers.get, islice(content_ids, count_max))
+        return np.array(list(filter(None, found)), dtype=np.int64)
+
+
+class Candidates:
+    """Titles to rank and their numbers, looked up again only where some had none."""
+
+    def __init__(self, content_ids: Collection[str]) -> None:
+        self.ids = list(content_ids)
+        self._titles = np.zeros(len(self.ids), dtype=np.int64)
+        self._known = 0
+        """How many numbers were given at the last look."""
+
+    def titles(self, numbers: Numbers) -> Ints:
+        """By place among the candidates: the title's number, or 0."""
+        if self._known != len(numbers):
+            for place in np.flatnonzero(self._titles == UNWATCHED).tolist():
+                self._titles[place] = numbers.of(self.ids[place])
+            self._known = len(numbers)
+        return self._titles

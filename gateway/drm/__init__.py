@@ -1,0 +1,1 @@
+"""The multi-DRM door: our policy decides, an upstream license service licenses."""

@@ -1,0 +1,132 @@
+"""The viewers of an account, and the PINs that guard them; the account agent decides."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from gateway.accounts import ask_account, seal_credentials
+from gateway.answers import NO_STORE, answer, nothing
+from gateway.bodies import (
+    NewPin,
+    NewProfile,
+    PinEntry,
+    ProfileChange,
+    ProfilesAnswer,
+    ProfileUnlockedAnswer,
+)
+from gateway.gateway import gateway_of, instant
+from gateway.problems import ProblemError
+from schemas.accounts import (
+    AccountView,
+    CreateProfile,
+    Credentials,
+    DeleteProfile,
+    GetAccount,
+    ProfileUnlocked,
+    SetPin,
+    UnlockProfile,
+    UpdateProfile,
+)
+from streams.topics import ACCOUNT_REQUESTS
+
+
+async def get_profiles(request: web.Request) -> web.Response:
+    """The account's viewers."""
+    gateway = gateway_of(request)
+    viewer = await gateway.auth.viewer(request)
+    view = await ask_account(gateway, GetAccount(account_id=viewer.account_id))
+    return answer(ProfilesAnswer(profiles=view.profiles))
+
+
+async def create_profile(request: web.Request) -> web.Response:
+    """201 with the new viewer."""
+    gateway = gateway_of(request)
+    viewer = await gateway.auth.viewer(request)
+    body: NewProfile = await gateway.read_json(request, NewProfile)
+    command = CreateProfile(
+        account_id=viewer.account_id,
+        name=body.name,
+        language=body.language,
+        maturity=body.maturity,
+        proof=gateway.auth.proof(request, viewer),
+    )
+    view = await ask_account(gateway, command)
+    return answer(max(view.profiles, key=lambda profile: profile.created_at_ms), 201)
+
+
+async def change_profile(request: web.Request) -> web.Response:
+    """The viewer as it is now."""
+    gateway = gateway_of(request)
+    viewer = await gateway.auth.viewer(request)
+    body: ProfileChange = await gateway.read_json(request, ProfileChange)
+    profile_id = request.match_info["profile_id"]
+    command = UpdateProfile(
+        account_id=viewer.account_id,
+        profile_id=profile_id,
+        name=body.name,
+        language=body.language,
+        maturity=body.maturity,
+        proof=gateway.auth.proof(request, viewer),
+    )
+    return _profile_of(await ask_account(gateway, command), profile_id)
+
+
+async def delete_profile(request: web.Request) -> web.Response:
+    """204."""
+    gateway = gateway_of(request)
+    viewer = await gateway.auth.viewer(request)
+    command = DeleteProfile(
+        account_id=viewer.account_id,
+        profile_id=request.match_info["profile_id"],
+        proof=gateway.auth.proof(request, viewer),
+    )
+    await ask_account(gateway, command)
+    return nothing()
+
+
+async def put_pin(request: web.Request) -> web.Response:
+    """The profile, guarded by this PIN from now on, or by none."""
+    gateway = gateway_of(request)
+    viewer = await gateway.auth.viewer(request)
+    body: NewPin = await gateway.read_json(request, NewPin)
+    profile_id = request.match_info["profile_id"]
+    credentials = Credentials(pin=body.pin or "", password=body.password)
+    command = SetPin(
+        account_id=viewer.account_id,
+        profile_id=profile_id,
+        sealed=seal_credentials(gateway, viewer.account_id, credentials),
+        proof=gateway.auth.proof(request, viewer),
+    )
+    view = await ask_account(gateway, command, gateway.limits.credentials_deadline_ms)
+    return _profile_of(view, profile_id)
+
+
+async def unlock_profile(request: web.Request) -> web.Response:
+    """A profile token against the PIN: shown where a session is opened or a profile changed."""
+    gateway = gateway_of(request)
+    viewer = await gateway.auth.viewer(request)
+    body: PinEntry = await gateway.read_json(request, PinEntry)
+    credentials = Credentials(pin=body.pin)
+    command = UnlockProfile(
+        account_id=viewer.account_id,
+        profile_id=request.match_info["profile_id"],
+        sealed=seal_credentials(gateway, viewer.account_id, credentials),
+    )
+    unlocked: ProfileUnlocked = await gateway.ask(
+        ACCOUNT_REQUESTS,
+        viewer.account_id,
+        command,
+        ProfileUnlocked,
+        deadline_ms=gateway.limits.credentials_deadline_ms,
+    )
+    granted = ProfileUnlockedAnswer(
+        profile_token=unlocked.profile_token, expires_at=instant(unlocked.expires_at_ms)
+    )
+    return answer(granted, headers=NO_STORE)
+
+
+def _profile_of(view: AccountView, profile_id: str) -> web.Response:
+    profile = next((each for each in view.profiles if each.profile_id == profile_id), None)
+    if profile is None:
+        raise ProblemError(404, "unknown-profile")
+    return answer(profile)

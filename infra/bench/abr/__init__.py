@@ -1,0 +1,1 @@
+"""Streams recorded network traces in a simulated player, to score what chooses bitrates."""

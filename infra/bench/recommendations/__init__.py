@@ -1,0 +1,1 @@
+"""How well the recommendation model finds what is watched next, on recorded events."""

@@ -1,0 +1,1 @@
+DROP VIEW IF EXISTS ${database}.key_deliveries ${on_cluster} SYNC;

@@ -1,0 +1,1 @@
+"""Whether the record of license decisions is whole, in Kafka and in ClickHouse."""

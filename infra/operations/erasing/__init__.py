@@ -1,0 +1,1 @@
+"""Erasing an account: its key destroyed, its rows made nobody's, and the proof."""

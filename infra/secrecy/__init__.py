@@ -1,0 +1,1 @@
+"""Looking for secrets wherever they must not be: in the log, in memory, on a deployment's disk."""
