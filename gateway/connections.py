@@ -34,6 +34,8 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The same over all connections."""
     header_deadline_ms: int
     body_deadline_ms: int
+    keep_alive_ms: int
+    """After an answer or a refusal; aiohttp's own clock sees no refusals."""
 
 
 class Connections:
@@ -99,6 +101,7 @@ class _Guard(asyncio.Protocol):
         """Whether another request may follow."""
         self._is_open = False
         self._answer()
+        self._start_timer(self._around.limits.keep_alive_ms)
         expected_bytes = self._expected_bytes
         return expected_bytes is not None and self._passed_bytes <= expected_bytes
 
@@ -118,7 +121,10 @@ class _Guard(asyncio.Protocol):
         if self._refused_bytes:
             data = self._drop(data)
         while data and self._is_between_requests():
-            data = self._head + data if self._head else data
+            if self._head:
+                data = self._head + data
+            else:
+                self._stop_timer()
             if b"\r\n\r\n" not in data and len(data) <= HEAD_BYTES_MAX:
                 self._head = data
                 self._start_timer(self._around.limits.header_deadline_ms)
@@ -189,6 +195,7 @@ class _Guard(asyncio.Protocol):
             self._start_timer(self._around.limits.body_deadline_ms)
         else:
             self._stop_timer()
+            self._start_timer(self._around.limits.keep_alive_ms)
         return data[dropped:]
 
     def _pass_on(self, data: bytes) -> None:

@@ -78,6 +78,8 @@ async def _answered(
             raise
         return problem_response(_of_aiohttp(error))
     except Exception as error:
+        if route.traffic == "license" and isinstance(error, ProblemError):
+            gateway.license_pace.leave()
         problem = as_problem(error)
         if problem.problem.status >= 500 or route.traffic == "license":
             _log(route, request, error, problem)

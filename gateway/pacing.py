@@ -24,7 +24,7 @@ QUICK_MS: Final = 120
 """Half of what a viewer may wait for a license: a deployment that is well answers in a tenth."""
 DECREASE: Final = 0.8
 ARRIVING_S_MAX: Final = 0.25
-"""From the door to the question; some never come so far."""
+"""From the door to the question; a client may leave in between."""
 TOO_MANY: Final = "too many licenses are being decided"
 INCREASE: Final = 4.0
 """For as many quick answers as may be open."""
@@ -64,13 +64,17 @@ class Pace:
         self._arriving_s.append(now_s)
         return True
 
+    def leave(self) -> None:
+        """One that was let in is answered without a question, as for a token that is not good."""
+        if self._arriving_s:
+            self._arriving_s.popleft()
+
     @contextmanager
     def question(self) -> Iterator[None]:
         """Around a question and its answer; raises ProblemError 503 where there are too many."""
-        if self._arriving_s:
-            self._arriving_s.popleft()
         if self.open_count >= self.open_max:
             raise unavailable("not_stored", "overloaded", TOO_MANY)
+        self.leave()
         asked_s = self._monotonic()
         self.open_count += 1
         try:

@@ -26,6 +26,8 @@ READ_BYTES = 64 << 10
 """What aiohttp keeps of a body that its handler does not read yet."""
 LINE_BYTES_MAX = 16_384
 """Of request line and headers: session tokens stand in paths."""
+IDLE_S_MAX = 86_400.0
+"""Of aiohttp's clock, which does not see what the door refuses; the guards have one that does."""
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ class Listening:
             access_log=None,
             auto_decompress=False,
             read_bufsize=READ_BYTES,
-            keepalive_timeout=self._config.limits.keep_alive_ms / 1000,
+            keepalive_timeout=IDLE_S_MAX,
             max_line_size=LINE_BYTES_MAX,
             max_field_size=LINE_BYTES_MAX,
             shutdown_timeout=self._config.limits.drain_ms / 1000,
@@ -114,6 +116,7 @@ def _connections(gateway: Gateway, make_protocol: Callable[[], asyncio.Protocol]
             process_bytes_max=limits.memory_bytes_max,
             header_deadline_ms=limits.header_deadline_ms,
             body_deadline_ms=limits.body_deadline_ms,
+            keep_alive_ms=limits.keep_alive_ms,
         ),
         door,
     )

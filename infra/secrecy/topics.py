@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -14,6 +14,8 @@ from streams.broker import Broker
 from streams.partitions import partition_counts
 
 POLL_MS: Final = 500
+FETCH_BYTES_MAX: Final = 1 << 20
+"""Of one partition; a record of any size is fetched all the same."""
 
 
 async def found_in_topics(
@@ -27,12 +29,14 @@ async def found_in_topics(
     wanted, found = list(needles), dict[str, set[str]]()
     with saying_why(broker):
         partitions = await partitions_of(broker)
-        async with reading(broker, fetch_bytes_max=4 << 20) as consumer:
-            wanted_topics = {broker.physical(name) for name in only} or partitions.keys()
-            for topic in sorted(partitions.keys() & wanted_topics):
-                names = await _found_in(consumer, partitions[topic], wanted)
+        topics = {broker.physical(name) for name in only} or partitions.keys()
+        places = [place for topic in partitions.keys() & topics for place in partitions[topic]]
+        async with reading(broker, fetch_bytes_max=FETCH_BYTES_MAX) as consumer:
+            async for raw in _records_of(consumer, places):
+                content = record_bytes(raw)
+                names = {needle.name for needle in wanted if needle.data in content}
                 if names:
-                    found[topic] = names
+                    found.setdefault(raw.topic, set()).update(names)
     return found
 
 
@@ -51,20 +55,21 @@ async def partitions_of(broker: Broker) -> dict[str, list[TopicPartition]]:
     }
 
 
-async def _found_in(
-    consumer: AIOKafkaConsumer, places: list[TopicPartition], needles: list[Needle]
-) -> set[str]:
-    ends = await consumer.end_offsets(places)
-    found = set[str]()
-    for place in places:
-        consumer.assign([place])
-        await consumer.seek_to_beginning(place)
-        while await consumer.position(place) < ends[place]:
-            fetched = await consumer.getmany(place, timeout_ms=POLL_MS)
-            for raw in fetched.get(place, []):
-                content = record_bytes(raw)
-                found |= {needle.name for needle in needles if needle.data in content}
-    return found
+async def _records_of(
+    consumer: AIOKafkaConsumer, places: list[TopicPartition]
+) -> AsyncIterator[Any]:
+    """All that the partitions hold as of now: hundreds at once, each would take a poll alone."""
+    begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+    left = [place for place in places if begins[place] < ends[place]]
+    consumer.assign(left)
+    await consumer.seek_to_beginning(*left)
+    while left:
+        for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
+            for raw in records:
+                yield raw
+        done = [place for place in left if await consumer.position(place) >= ends[place]]
+        consumer.pause(*done)
+        left = [place for place in left if place not in done]
 
 
 def record_bytes(raw: Any) -> bytes:

@@ -103,6 +103,8 @@ class Viewer:
     """Events, and the next one's number."""
     refusals: list[tuple[float, str]] = field(default_factory=list)
     """When, and what the gateway said of it."""
+    disconnected: int = 0
+    """Posts without an answer."""
     doubtful: set[int] = field(default_factory=set)
     """Events sent again because the answer was that they may be in the log: twice there, by P1."""
     waits_s: list[float] = field(default_factory=list)
@@ -116,7 +118,13 @@ class Viewer:
         begun_s = time.monotonic()
         numbers = range(self.acknowledged, self.acknowledged + PER_POST)
         batch = [self._event(number) for number in numbers]
-        while not await self._is_taken(batch):  # noqa: ASYNC110 - a client's pause
+        while True:
+            try:
+                if await self._is_taken(batch):
+                    break
+            except aiohttp.ClientConnectionError:  # no answer: it may be in the log, too
+                self.disconnected += 1
+                self.doubtful.update(event["sequence"] for event in batch)
             await asyncio.sleep(0.2)
         self.acknowledged += PER_POST
         self.waits_s.append(time.monotonic() - begun_s)
@@ -215,7 +223,7 @@ def _report(viewers: list[Viewer], done: dict[str, Any]) -> None:
     print(
         f"closed for {done['refused_ms']} ms by the last command;"
         f" longest wait {max(max(viewer.waits_s) for viewer in viewers):.1f} s;"
-        f" 503: {dict(outcomes)};"
+        f" 503: {dict(outcomes)}; no answer: {sum(viewer.disconnected for viewer in viewers)};"
         f" {sum(viewer.acknowledged for viewer in viewers)} events"
     )
 

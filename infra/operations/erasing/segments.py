@@ -23,8 +23,7 @@ from streams.topic import Topic
 SEGMENT_MS: Final = 1_000
 LOOK_S: Final = 2.0
 REMOVALS: Final = 3
-"""The first removal must lie in a closed file; the broker's cleaner comes by every 15 s, and keeps
-a file that it replaced for another minute."""
+"""The first removal must lie in a closed file; the broker's cleaner comes by every 15 s."""
 
 
 async def force_out(
@@ -40,7 +39,12 @@ async def force_out(
     `remove_again` appends one more removal of the same key, to the same partition.
     """
     usual = topic_config(topic, deployment.replication)
-    hasty = {**usual, "segment.ms": str(SEGMENT_MS), "max.compaction.lag.ms": str(SEGMENT_MS)}
+    hasty = {
+        **usual,
+        "segment.ms": str(SEGMENT_MS),
+        "max.compaction.lag.ms": str(SEGMENT_MS),
+        "file.delete.delay.ms": str(SEGMENT_MS),
+    }
     until_s = time.monotonic() + timeout_s
     with saying_why(deployment.broker()):
         await _configure(deployment, topic, hasty)

@@ -95,6 +95,24 @@ async def test_a_connection_serves_on_after_refusals(world: World) -> None:
         assert 'playhead_posts_turned_away_total{urgency="measurements"} 3.0' in text
 
 
+async def test_refusals_keep_a_connection_alive_and_silence_ends_it(world: World) -> None:
+    """Given a client that is refused for longer than a silent one may stay, then it may stay."""
+    keep_alive_s = 0.4
+    async with serving(world, keep_alive_ms=int(keep_alive_s * 1000)) as served:
+        served.fill(0.8)
+        reader, writer = await served.connect()
+        ends_s = time.monotonic() + 2 * keep_alive_s
+        while time.monotonic() < ends_s:
+            writer.write(served.post())
+            assert (await answer_of(reader))[0] == 503
+            await asyncio.sleep(keep_alive_s / 20)
+        served.fill(0)
+        writer.write(served.post())
+        assert (await answer_of(reader))[0] == 202
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+
+
 async def test_who_hammers_for_a_license_waits_for_the_next_refusal(world: World) -> None:
     """Given too many licenses, when a player asks again at once, then its answer takes a second."""
     delay_ms = 50

@@ -119,13 +119,16 @@ def test_a_question_that_fails_is_over() -> None:
     assert pace.open_count == 0
 
 
-def test_who_was_let_in_counts_until_it_has_asked_or_never_did() -> None:
+def test_who_was_let_in_counts_until_it_asks_or_leaves() -> None:
     now_s = 0.0
     pace = Pace(lambda _: None, monotonic=lambda: now_s)
     assert sum(pace.let_in() for _ in range(OPEN_START + 50)) == OPEN_START
     with pace.question():
         assert not pace.let_in(), "it is open now instead of arriving"
     assert pace.let_in()
+    assert not pace.let_in()
+    pace.leave()
+    assert pace.let_in(), "one of them had nothing to ask"
     assert not pace.let_in()
     now_s += ARRIVING_S_MAX + 0.01
     assert sum(pace.let_in() for _ in range(OPEN_START + 50)) == OPEN_START
