@@ -1,0 +1,1 @@
+DROP VIEW IF EXISTS ${database}.bitrate_effects ${on_cluster} SYNC;
