@@ -53,3 +53,23 @@ class BitrateDecision(
     source_topic: str = ""
     source_partition: int = 0
     source_offset: int = 0
+
+
+class PopulationBlock(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="population_block"
+):
+    """Some of the situations that a worker remembers of its sessions: `bitrate.population.v1`.
+
+    Nothing in it tells whose they were.
+    """
+
+    worker: str
+    memory: str
+    """`situations`, or `starts` of sessions."""
+    number: int
+    """Of the block within that memory, from 0."""
+    layout: str
+    """Of a row; a worker reads only its own."""
+    rows: bytes
+    """Rows of fixed size: features, curve (both float32), network, device and edge as CRC-32, hour
+    of the day, time in ms (all int64), little-endian."""

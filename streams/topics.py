@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from schemas.accounts import Account, AccountEvent, DataKey
-from schemas.bitrate import BitrateDecision
+from schemas.bitrate import BitrateDecision, PopulationBlock
 from schemas.catalog import Title
 from schemas.delivery import LedgerEntry
 from schemas.envelope import Enrollment, Request
@@ -267,6 +267,18 @@ BITRATE_DECISIONS: Final = Topic(
     retention_ms=30 * _DAY_MS,
     is_recorded=True,
     has_dead_letters=True,
+)
+BITRATE_POPULATION: Final = Topic(
+    name="bitrate.population.v1",
+    carries="what the bitrate workers remember of the sessions they followed, in blocks",
+    key="worker, memory and number of the block",
+    value=PopulationBlock,
+    family=Family.SINGLE,
+    writer="bitrate",
+    readers=("bitrate",),
+    retention_ms=None,
+    is_compacted=True,
+    is_authenticated=True,
 )
 RECOMMENDATION_REQUESTS: Final = Topic(
     name="recommendation.requests.v1",

@@ -11,9 +11,10 @@ from typing import Any, Final
 import faust
 
 from agents.bitrate.ceilings import SESSIONS_MAX, TICK_MS, Ceilings
+from agents.bitrate.population import Population
 from agents.bitrate.stochastic import compile_all
 from agents.shell import ShellPorts, serve
-from schemas.bitrate import BitrateDecision
+from schemas.bitrate import BitrateDecision, PopulationBlock
 from schemas.catalog import Title
 from schemas.errors import PlayheadError
 from schemas.events import PlaybackEvent
@@ -21,6 +22,7 @@ from schemas.sessions import Session
 from streams.records import Record
 from streams.topics import (
     BITRATE_DECISIONS,
+    BITRATE_POPULATION,
     CATALOG_TITLES,
     PLAYBACK_BANDWIDTH,
     PLAYBACK_EVENTS,
@@ -31,6 +33,8 @@ from streams.view import View
 log = logging.getLogger(__name__)
 
 SESSIONS_VIEW_MAX: Final = 200_000
+REMEMBER_S: Final = 60.0
+"""Between tellings; a busy worker tells all of its 5 MB in each."""
 
 
 class BitrateAgent:
@@ -38,7 +42,8 @@ class BitrateAgent:
 
     name = "bitrate"
 
-    def __init__(self, ports: ShellPorts) -> None:
+    def __init__(self, ports: ShellPorts, *, instance: str = "1") -> None:
+        """`instance`: one worker's name among several, under which it tells what it learned."""
         self._ports = ports
         self._sessions: View[Session] = View(
             ports.broker,
@@ -53,18 +58,24 @@ class BitrateAgent:
         self._decisions: View[BitrateDecision] = View(
             ports.broker, BITRATE_DECISIONS, clock=ports.clock, entries_max=SESSIONS_MAX
         )
-        self._ceilings = Ceilings(self._sessions, self._titles, self._decisions)
-        self._ticker: asyncio.Task[None] | None = None
+        self._instance = instance
+        self._population = Population()
+        self._ceilings = Ceilings(self._sessions, self._titles, self._decisions, self._population)
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Read sessions, titles and the ceilings decided before."""
+        """Read sessions, titles, the ceilings decided before, and what workers remember."""
         await asyncio.gather(
             asyncio.to_thread(compile_all),  # it takes seconds, once for each machine
             self._sessions.start(),
             self._titles.start(),
             self._decisions.start(),
+            self._recall(),
         )
-        self._ticker = asyncio.create_task(self._tick_for_ever(), name="bitrate tick")
+        self._tasks = [
+            asyncio.create_task(self._tick_for_ever(), name="bitrate tick"),
+            asyncio.create_task(self._remember_for_ever(), name="bitrate memory"),
+        ]
 
     def attach(self, app: faust.App) -> None:
         """Take measurements and what viewers do."""
@@ -72,11 +83,14 @@ class BitrateAgent:
         serve(app, PLAYBACK_EVENTS, self.handle, self._ports, chunked=True)
 
     async def stop(self) -> None:
-        """Stop looking again, and leave the log."""
-        if self._ticker is not None:
-            self._ticker.cancel()
+        """Stop looking again, tell what was learned since, and leave the log."""
+        for task in self._tasks:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._ticker
+                await task
+        if self._tasks:
+            with suppress(PlayheadError):  # it is learned again
+                await self._remember()
         for view in (self._sessions, self._titles, self._decisions):
             await view.stop()
 
@@ -104,3 +118,29 @@ class BitrateAgent:
             except PlayheadError as error:
                 self._ports.halt(error)
                 raise
+
+    async def _recall(self) -> None:
+        blocks: View[PopulationBlock] = View(
+            self._ports.broker,
+            BITRATE_POPULATION,
+            clock=self._ports.clock,
+            state_key=self._ports.state_key,
+        )
+        await blocks.start()
+        await blocks.stop()
+        self._population.recall(block for _, block in blocks.items())
+        log.info("%d situations of earlier sessions are remembered", len(self._population))
+
+    async def _remember(self) -> None:
+        for block in self._population.blocks_changed(self._instance):
+            key = f"{block.worker}/{block.memory}/{block.number}"
+            await self._ports.publisher.publish(BITRATE_POPULATION, key, block)
+
+    async def _remember_for_ever(self) -> None:
+        """What was learned since may be lost with the process: it is a memory, no promise."""
+        while True:
+            await asyncio.sleep(REMEMBER_S)
+            try:
+                await self._remember()
+            except PlayheadError as error:
+                log.warning("what was learned could not be told: %s", error)

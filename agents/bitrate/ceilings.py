@@ -23,8 +23,9 @@ from agents.bitrate.controller import (
     wants_another_look,
 )
 from agents.bitrate.ladder import build_ladder
+from agents.bitrate.memory import Circumstances
 from agents.bitrate.observation import observe_event
-from agents.bitrate.population import Circumstances, Population
+from agents.bitrate.population import Population
 from agents.bitrate.sizes import SegmentSizes
 from agents.bitrate.state import SessionState, observe, resume
 from agents.bitrate.tape import Tape, learn_tape, record
@@ -74,13 +75,14 @@ class Ceilings:
         sessions: Known[Session],
         titles: Known[Title],
         decisions: Known[BitrateDecision],
+        population: Population,
     ) -> None:
         """`decisions`: the last one of each session, as published."""
         self._sessions = sessions
         self._titles = titles
         self._decisions = decisions
         self._sizes = SegmentSizes()
-        self._population = Population()
+        self._population = population
         self._followed: OrderedDict[str, _Followed] = OrderedDict()
         self._waiting: set[str] = set()
 

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.bitrate.ladder import Ladder
-from agents.bitrate.population import Circumstances, Population
+from agents.bitrate.memory import Circumstances
+from agents.bitrate.population import Population
 from agents.bitrate.rate import affordable_rung, clamped_kbps, robust_throughput_kbps
 from agents.bitrate.state import SessionState, buffer_now_ms
 from agents.bitrate.stochastic import HORIZON_CHUNKS, Request, choose_rung

@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from agents.bitrate.population import GRID_S, Circumstances, Population
+from agents.bitrate.memory import Circumstances
+from agents.bitrate.population import GRID_S, Population
 from agents.bitrate.situation import describe, errors_of, estimate_rate
 
 Floats = npt.NDArray[np.float64]

@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from agents.bitrate.population import GRID_S, Circumstances, Population
+from agents.bitrate.memory import Circumstances
+from agents.bitrate.population import GRID_S, Population
 from agents.bitrate.rollout import Outcomes, Rungs, Stage, play_futures
 from agents.bitrate.scenarios import Futures, imagine, imagine_start
 

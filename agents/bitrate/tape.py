@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from agents.bitrate.population import Circumstances, Population
+from agents.bitrate.memory import Circumstances
+from agents.bitrate.population import Population
 
 Floats = npt.NDArray[np.float64]
 

@@ -66,7 +66,7 @@ def _license(parts: Parts) -> Agent:
 def _bitrate(parts: Parts) -> Agent:
     from agents.bitrate.agent import BitrateAgent
 
-    return BitrateAgent(parts.ports)
+    return BitrateAgent(parts.ports, instance=parts.instance)
 
 
 def _steering(parts: Parts) -> Agent:

@@ -12,6 +12,7 @@ import pytest
 from agents.analytics.pace import Pace
 from agents.analytics.windows import Window
 from agents.bitrate.agent import BitrateAgent
+from agents.bitrate.tape import DOWNLOADS_MAX
 from agents.steering.agent import SteeringAgent
 from agents.steering.outcomes import CdnOrigin
 from infra.operations.shadow.bitrate import bitrate_rules
@@ -23,8 +24,10 @@ from schemas.bitrate import BitrateDecision
 from schemas.steering import SteeringDecision
 from streams.broker import Broker
 from streams.clock import system_clock
+from streams.lag import read_lags
 from streams.topics import (
     BITRATE_DECISIONS,
+    BITRATE_POPULATION,
     CATALOG_TITLES,
     GATEWAY_REPLIES,
     PLAYBACK_BANDWIDTH,
@@ -35,6 +38,7 @@ from streams.topics import (
 )
 from streams.view import View
 from tests.builders import SESSION_ID, a_bandwidth, a_session, a_title
+from tests.integration.commands import eventually
 from tests.integration.house import House, a_house
 
 TOPICS = (
@@ -44,6 +48,7 @@ TOPICS = (
     CATALOG_TITLES,
     GATEWAY_REPLIES,
     BITRATE_DECISIONS,
+    BITRATE_POPULATION,
     STEERING_DECISIONS,
     SIGNING_KEYS,
 )
@@ -129,6 +134,29 @@ async def test_a_ceiling_follows_the_network_and_a_restart_goes_on_counting(hous
     versions = [decision.version for decision in await house.records(BITRATE_DECISIONS)]
     assert versions == [1, 2, 3]
     assert house.halted == []
+
+
+async def test_what_was_learned_of_a_network_outlives_its_worker(house: House) -> None:
+    viewer = Viewer(house)
+
+    async def is_read() -> bool:
+        lags = await read_lags(house.broker, ["bitrate"], system_clock())
+        told = [lag.consumer_lag for lag in lags if lag.topic == PLAYBACK_BANDWIDTH.name]
+        return told == [0]
+
+    async with the_ceilings(house) as ceilings:
+        async with house.working(BitrateAgent(house.ports)):
+            await viewer.fetch(50_000, times=DOWNLOADS_MAX + 2)
+            assert await ceilings.wait_until(lambda: height_of(ceilings) == 1080, 20_000)
+            await eventually(is_read)
+        told = await house.records(BITRATE_POPULATION)
+        assert {block.memory for block in told} == {"situations", "starts"}
+        async with house.working(BitrateAgent(house.ports)):
+            await viewer.fetch(400, times=6)
+            assert await ceilings.wait_until(lambda: height_of(ceilings) != 1080, 20_000)
+    decisions = await house.records(BITRATE_DECISIONS)
+    assert decisions[0].facts.population_share == 0.0, "nobody was there before"
+    assert decisions[-1].facts.population_share > 0.0
 
 
 async def test_a_device_that_shows_less_is_sent_no_more(house: House) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 
-from agents.bitrate.population import Circumstances, Population
+from agents.bitrate.memory import Circumstances
+from agents.bitrate.population import Population
 from agents.bitrate.stochastic import HORIZON_CHUNKS, Request, choose_rung
 from infra.bench.abr.mpc import ModelPredictive
 from infra.bench.abr.player import Seen, stream

@@ -14,6 +14,7 @@ import msgspec
 
 from agents.bitrate.ceilings import TICK_MS, Ceilings
 from agents.bitrate.controller import DECISION_INTERVAL_MS
+from agents.bitrate.population import Population
 from infra.operations.shadow.reading import ShadowReader
 from infra.operations.shadow.rules import Decided, Make, Rules
 from schemas.bitrate import BitrateDecision
@@ -35,7 +36,7 @@ class BitrateShadow:
     def __init__(self, sessions: Mapping[str, Session], titles: Mapping[str, Title]) -> None:
         self._then = _SessionsThen(sessions)
         self._decisions: dict[str, BitrateDecision] = {}
-        self._ceilings = Ceilings(self._then, titles, self._decisions)
+        self._ceilings = Ceilings(self._then, titles, self._decisions, Population())
         self._looked_at_ms: int | None = None
 
     def warm_up(self, record: Record[BitrateDecision]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agents.bitrate.ceilings import BEHIND_MS, SESSION_IDLE_MS_MAX, Ceilings
+from agents.bitrate.population import Population
 from agents.bitrate.tape import DOWNLOADS_MAX
 from schemas.bitrate import BitrateDecision
 from schemas.events import Bandwidth
@@ -39,7 +40,9 @@ def a_download(number: int, kbps: int) -> Record[Bandwidth]:
 
 def a_worker() -> Ceilings:
     nothing: dict[str, BitrateDecision] = {}
-    return Ceilings({SESSION_ID: a_session(asn=64_500)}, {"tears": a_title()}, nothing)
+    return Ceilings(
+        {SESSION_ID: a_session(asn=64_500)}, {"tears": a_title()}, nothing, Population()
+    )
 
 
 def take(ceilings: Ceilings, numbers: range) -> int:

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.bitrate.population import SITUATIONS_PER_SESSION_MAX, Circumstances, Population
+from agents.bitrate.memory import BLOCK_ROWS, Circumstances, Neighbors
+from agents.bitrate.population import SITUATIONS_PER_SESSION_MAX, Population
 from agents.bitrate.situation import describe
+from schemas.bitrate import PopulationBlock
 
 NOWHERE = Circumstances()
 DAY_MS = 86_400_000
@@ -125,3 +127,69 @@ def test_the_same_sessions_in_the_same_order_are_the_same_memory() -> None:
     found = [each.nearest(steady_situation(2e6), NOWHERE, 0, 9) for each in (first, second)]
     assert np.array_equal(found[0].curves, found[1].curves)
     assert np.array_equal(found[0].distances, found[1].distances)
+
+
+def told(population: Population, worker: str = "1") -> list[PopulationBlock]:
+    return list(population.blocks_changed(worker))
+
+
+def recalled(blocks: list[PopulationBlock], situations_max: int = 1_000) -> Population:
+    """A worker that starts with what was told."""
+    fresh = Population(situations_max=situations_max)
+    fresh.recall(blocks)
+    return fresh
+
+
+def curves(neighbors: Neighbors) -> set[bytes]:
+    return {curve.tobytes() for curve in neighbors.curves}
+
+
+@given(st.lists(st.integers(4, 60), max_size=6), st.integers(1, 400))
+def test_what_was_told_is_remembered_by_the_next_worker(lengths: list[int], places: int) -> None:
+    population = Population(situations_max=places)
+    for number, length in enumerate(lengths):
+        learn(population, (number + 1) * 1e5, chunks=length, at_ms=number, later_rate=1e6)
+    again = recalled(told(population), places)
+    assert len(again) == len(population)
+    situation = steady_situation(3e5)
+    before = population.nearest(situation, NOWHERE, 10, places)
+    assert curves(again.nearest(situation, NOWHERE, 10, places)) == curves(before)
+    starts = population.nearest_starts(NOWHERE, 10, places)
+    assert curves(again.nearest_starts(NOWHERE, 10, places)) == curves(starts)
+
+
+def test_only_what_changed_is_told_again() -> None:
+    population = Population()
+    for number in range(40):
+        learn(population, 1e5 + number, chunks=60)
+    assert len(population) > 2 * BLOCK_ROWS
+    first = told(population)
+    assert told(population) == []
+    learn(population, 5e5)
+    second = told(population)
+    assert [(block.memory, block.number) for block in second] == [
+        ("situations", max(b.number for b in first if b.memory == "situations")),
+        ("starts", 0),
+    ]
+
+
+def test_what_two_workers_tell_alike_counts_once_and_the_oldest_make_room() -> None:
+    one = Population()
+    learn(one, 1e5, chunks=30, at_ms=1)
+    blocks = told(one)
+    two = recalled(blocks)
+    learn(two, 2e5, chunks=30, at_ms=2, later_rate=3e5)
+    blocks += told(two, "2")
+    assert len(recalled(blocks)) == len(two) > len(one)
+    newest, alone = recalled(blocks, 5), Population(situations_max=5)
+    learn(alone, 2e5, chunks=30, at_ms=2, later_rate=3e5)
+    here = steady_situation()
+    assert len(newest) == 5
+    assert curves(newest.nearest(here, NOWHERE, 2, 5)) == curves(alone.nearest(here, NOWHERE, 2, 5))
+
+
+def test_blocks_of_another_layout_are_left_alone() -> None:
+    population, other = Population(), Population()
+    learn(population)
+    other.recall(msgspec.structs.replace(block, layout="0:1:1") for block in told(population))
+    assert len(other) == 0

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.bitrate.population import GRID_S, Circumstances, Population, curve_of
+from agents.bitrate.memory import Circumstances
+from agents.bitrate.population import GRID_S, Population, curve_of
 from agents.bitrate.rollout import Outcomes, Stage, play_futures
 from agents.bitrate.scenarios import error_curves, imagine, imagine_start
 from agents.bitrate.situation import FEATURES, describe, errors_of, estimate_rate

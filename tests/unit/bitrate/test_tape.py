@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.bitrate.population import Circumstances, Population
+from agents.bitrate.memory import Circumstances
+from agents.bitrate.population import Population
 from agents.bitrate.tape import CONTEXT_MAX, DOWNLOADS_MAX, Tape, learn_tape, record
 
 NOWHERE = Circumstances()
