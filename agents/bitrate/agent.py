@@ -17,11 +17,13 @@ from schemas.bitrate import BitrateDecision
 from schemas.catalog import Title
 from schemas.errors import PlayheadError
 from schemas.events import PlaybackEvent
+from schemas.experiments import Experiment
 from schemas.sessions import Session
 from streams.records import Record
 from streams.topics import (
     BITRATE_DECISIONS,
     CATALOG_TITLES,
+    EXPERIMENTS,
     PLAYBACK_BANDWIDTH,
     PLAYBACK_EVENTS,
     SESSIONS,
@@ -53,16 +55,20 @@ class BitrateAgent:
         self._decisions: View[BitrateDecision] = View(
             ports.broker, BITRATE_DECISIONS, clock=ports.clock, entries_max=SESSIONS_MAX
         )
-        self._ceilings = Ceilings(self._sessions, self._titles, self._decisions)
+        self._experiments: View[Experiment] = View(
+            ports.broker, EXPERIMENTS, clock=ports.clock, state_key=ports.state_key
+        )
+        self._ceilings = Ceilings(self._sessions, self._titles, self._decisions, self._experiments)
         self._ticker: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Read sessions, titles and the ceilings decided before."""
+        """Read sessions, titles, experiments and the ceilings decided before."""
         await asyncio.gather(
             asyncio.to_thread(compile_all),  # it takes seconds, once for each machine
             self._sessions.start(),
             self._titles.start(),
             self._decisions.start(),
+            self._experiments.start(),
         )
         self._ticker = asyncio.create_task(self._tick_for_ever(), name="bitrate tick")
 
@@ -77,7 +83,7 @@ class BitrateAgent:
             self._ticker.cancel()
             with suppress(asyncio.CancelledError):
                 await self._ticker
-        for view in (self._sessions, self._titles, self._decisions):
+        for view in (self._sessions, self._titles, self._decisions, self._experiments):
             await view.stop()
 
     def handle(self, record: Record[PlaybackEvent]) -> Coroutine[Any, Any, None] | None:

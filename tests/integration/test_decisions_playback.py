@@ -26,6 +26,7 @@ from streams.clock import system_clock
 from streams.topics import (
     BITRATE_DECISIONS,
     CATALOG_TITLES,
+    EXPERIMENTS,
     GATEWAY_REPLIES,
     PLAYBACK_BANDWIDTH,
     PLAYBACK_EVENTS,
@@ -46,6 +47,7 @@ TOPICS = (
     BITRATE_DECISIONS,
     STEERING_DECISIONS,
     SIGNING_KEYS,
+    EXPERIMENTS,
 )
 CDNS = (
     CdnOrigin(name="alpha", url="http://127.0.0.1:8081"),

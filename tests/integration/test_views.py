@@ -66,6 +66,7 @@ VIEWS = [
     "conflicts",
     "ledger",
     "key_deliveries",
+    "experiment_results",
 ]
 PERSONAL = {"session_id", "account_id", "profile_id", "network"}
 DURATION_MS = 60_000

@@ -39,7 +39,7 @@ def a_download(number: int, kbps: int) -> Record[Bandwidth]:
 
 def a_worker() -> Ceilings:
     nothing: dict[str, BitrateDecision] = {}
-    return Ceilings({SESSION_ID: a_session(asn=64_500)}, {"tears": a_title()}, nothing)
+    return Ceilings({SESSION_ID: a_session(asn=64_500)}, {"tears": a_title()}, nothing, {})
 
 
 def take(ceilings: Ceilings, numbers: range) -> int:
