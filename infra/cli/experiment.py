@@ -48,7 +48,7 @@ class _ArmType(click.ParamType):
 
 @click.group("experiment")
 def command() -> None:
-    """Compare policies, each on its share of the sessions.
+    """Compare policies, each on its share of the sessions; an arm that harms stops by itself.
 
     Example: playhead experiment start alone --arm control=stochastic-mpc:0.5 --arm none=player:0.5
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -36,6 +37,7 @@ ARMS = (
     *("--arm", "alone=player:0.3"),
 )
 SESSIONS_COUNT = 60
+HARMED_COUNT = 400
 SECONDS = 20
 PER_POST = 400
 
@@ -211,3 +213,33 @@ async def test_an_experiment_is_stopped_by_command(operator: Operator) -> None:
         return bool(rows) and all(arms == {} for (arms,) in rows)
 
     await eventually(is_stored)
+
+
+async def test_an_arm_that_harms_stops_by_itself(operator: Operator) -> None:
+    """The sessions of `harmed` get a fifth of the bitrate; each arm gets some 200."""
+    arms = ("--arm", "control=stochastic-mpc:0.5", "--arm", "harmed=robust-rate:0.5")
+    experiment = await started(operator, "harming", *arms)
+    sessions = {session: arm_of(experiment, session) for session in _ids(HARMED_COUNT)}
+    kbps = {"control": 5_000, "harmed": 1_000}
+    shares = Counter(sessions.values())
+    await post(
+        operator, [e for session, arm in sessions.items() for e in played(session, kbps[arm])]
+    )
+
+    async def is_stopped() -> bool:
+        listed = (await operator.done("experiment", "list", "--json")).json
+        (state,) = (each["state"] for each in listed if each["experiment"] == "harming")
+        return bool(state != "running")
+
+    await eventually(is_stopped, 120)
+    shown = (await operator.done("experiment", "show", "harming", "--json")).json
+    control, harmed = shown["experiment"]["arms"]
+    assert "stopped_at_ms" not in control
+    assert harmed["stopped_reason"].startswith("qoe is lower than the control's by ")
+    results = {each["arm"]: each for each in shown["results"]}
+    assert {arm: each["session_count"] for arm, each in results.items()} == shares
+    assert results["harmed"]["qoe_difference_upper"] < 0
+
+
+def _ids(count: int) -> list[str]:
+    return [a_session_id() for _ in range(count)]

@@ -10,7 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from agents.analytics.comparison import Measured, compare
+from agents.analytics.judge import Judge
 from schemas.bitrate import BitrateDecision, BitrateFacts
+from schemas.experiments import Experiment
 from schemas.watching import SessionSummary
 from streams.broker import Broker
 from streams.clock import system_clock
@@ -21,8 +24,9 @@ from streams.topics import (
     PLAYBACK_EVENTS,
     SESSION_SUMMARIES,
 )
+from streams.view import View
 from tests.experiments import NAME, an_experiment
-from tests.integration.analytics_stage import Stage, a_session_id, a_stage, an_engine
+from tests.integration.analytics_stage import STATE_KEY, Stage, a_session_id, a_stage, an_engine
 from tests.integration.engine import RunningClickHouse
 from tests.integration.playback import play_session
 
@@ -130,8 +134,46 @@ async def test_an_arm_is_compared_to_its_control(stage: Stage) -> None:
         "SELECT qoe_difference_lower, qoe_difference, qoe_difference_upper"
         " FROM experiment_results WHERE NOT is_control"
     )
-    assert bounds[0] == sorted(bounds[0])
     assert bounds[0][2] < 0, "a million bit/s less is found among 240 sessions"
+    both = [
+        Measured(count=len(each), mean=fmean(each), variance=variance(each))
+        for each in (qoe["alone"], qoe["control"])
+    ]
+    same = compare(both[0], both[1], an_experiment().alpha)
+    assert same is not None
+    assert bounds == [pytest.approx([same.lower, difference, same.upper])]
+
+
+async def test_an_arm_that_harms_is_stopped_once_and_stays_so(stage: Stage) -> None:
+    """After the comparison above: the sessions of `alone` are a million bit/s worse."""
+    seen: list[Experiment] = []
+    view: View[Experiment] = View(
+        stage.broker,
+        EXPERIMENTS,
+        clock=system_clock,
+        state_key=STATE_KEY,
+        on_record=lambda record: seen.append(record.value) if record.value else None,
+    )
+    await view.start()
+    before = len(seen)
+    for _ in range(2):  # the second as after a restart
+        judge = Judge(stage.ports(), stage.store)
+        await judge.start()
+        await judge.look()
+        await judge.look()
+        await judge.stop()
+    assert await view.wait_until(lambda: len(seen) > before, 10_000)
+    await view.reach_end(0)
+    await view.stop()
+    (stopped,) = seen[before:]
+    control, alone = stopped.arms
+    assert control.stopped_at_ms is None
+    assert alone.stopped_at_ms is not None
+    assert "after 120 sessions" in alone.stopped_reason
+    assert stopped.stopped_at_ms == alone.stopped_at_ms, "there is nothing left to compare"
+    await stage.until(
+        "SELECT stopped_reason FROM experiment_results WHERE arm = 'alone'", alone.stopped_reason
+    )
 
 
 @pytest.mark.parametrize(
