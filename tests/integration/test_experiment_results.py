@@ -102,7 +102,9 @@ async def test_events_and_decisions_tell_the_arms_of_their_session(stage: Stage)
     ) == [[None, 3000, "shadow", False, {NAME: "alone"}]]
 
 
-async def test_an_arm_is_compared_to_its_control(stage: Stage) -> None:
+@pytest.fixture(scope="module")
+async def rows(stage: Stage) -> list[SessionSummary]:
+    """The sessions of both arms, the control's first; the last ones do not count."""
     rows = [
         *an_arms_sessions("control", 3000, 1),
         *an_arms_sessions("alone", 2000, 2),
@@ -113,8 +115,12 @@ async def test_an_arm_is_compared_to_its_control(stage: Stage) -> None:
     await stage.publisher.publish(EXPERIMENTS, NAME, an_experiment())
     for summary in (*rows, *rows[:50]):  # delivered again: the session is the same
         await stage.publisher.publish(SESSION_SUMMARIES, summary.session_id, summary)
-    await stage.until("SELECT count() FROM sessions", len(rows))
+    await stage.until("SELECT count() FROM sessions WHERE notEmpty(arms)", len(rows))
     await stage.until("SELECT count() FROM experiment_results", 2)
+    return rows
+
+
+async def test_an_arm_is_compared_to_its_control(stage: Stage, rows: list[SessionSummary]) -> None:
     qoe = {
         arm: [(row.average_bitrate_kbps or 0) / 1000 for row in rows if row.ended_at_ms]
         for arm, rows in (("control", rows[:SESSIONS_EACH]), ("alone", rows[SESSIONS_EACH:-2]))
@@ -144,8 +150,8 @@ async def test_an_arm_is_compared_to_its_control(stage: Stage) -> None:
     assert bounds == [pytest.approx([same.lower, difference, same.upper])]
 
 
+@pytest.mark.usefixtures("rows")
 async def test_an_arm_that_harms_is_stopped_once_and_stays_so(stage: Stage) -> None:
-    """After the comparison above: the sessions of `alone` are a million bit/s worse."""
     seen: list[Experiment] = []
     view: View[Experiment] = View(
         stage.broker,
