@@ -16,8 +16,8 @@ from gateway.cmcd.parser import parse_event_body
 from gateway.gateway import Gateway, gateway_of
 from gateway.ledger import Outcome
 from gateway.problems import ProblemError
-from gateway.recording import Stamped, topic_of
-from gateway.stamping import is_readable, stamp_of
+from gateway.recording import topic_of
+from gateway.stamping import Stamped, is_readable, stamp_of
 from schemas.sessions import SessionClaims
 from streams.producer import UnavailableError
 from streams.topics import PLAYBACK_EVENTS

@@ -13,9 +13,8 @@ from gateway.bodies import EventsAccepted, EventsPartlyAccepted
 from gateway.gateway import Gateway, gateway_of
 from gateway.problems import ProblemError, RefusedItem
 from gateway.reading import Item, form_of, is_uuid, read_items
-from gateway.recording import Stamped
 from gateway.region import Place
-from gateway.stamping import bare_stamp, stamp_of
+from gateway.stamping import Stamped, bare_stamp, stamp_of
 from gateway.wire import WireEvent
 from schemas.events import Stamp
 from schemas.sessions import SessionClaims

@@ -62,7 +62,9 @@ class Gateway:
             is_log_away=self.readiness.is_log_away,
         )
         self.ledger = Ledger(ports.publisher, gateway=config.name, clock=clock)
-        self.recorder = Recorder(ports.publisher, self.ledger, self.metrics)
+        self.recorder = Recorder(
+            ports.publisher, self.ledger, self.metrics, ports.views.experiments
+        )
         self.beside = Beside()
         self.leases = Leases(
             ports.publisher, self.beside, interval_ms=config.heartbeat_interval_ms, clock=clock

@@ -16,8 +16,8 @@ from gateway.cmcd.parser import parse_request
 from gateway.cmcd.redaction import redact_url
 from gateway.cmcd.report import CmcdReport
 from gateway.gateway import Gateway, instant
-from gateway.recording import Stamped, topic_of
-from gateway.stamping import is_readable, stamp_of
+from gateway.recording import topic_of
+from gateway.stamping import Stamped, is_readable, stamp_of
 from schemas.delivery import EdgeLog
 from schemas.events import Bandwidth
 from schemas.ids import uuid7

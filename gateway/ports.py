@@ -15,6 +15,7 @@ from gateway.stored_session import StoredSession
 from schemas.bitrate import BitrateDecision
 from schemas.catalog import Title
 from schemas.envelope import Enrollment, Role
+from schemas.experiments import Experiment
 from schemas.recommendations import Recommendations
 from schemas.revocations import Revocation
 from schemas.secrets import SecretBytes
@@ -131,6 +132,7 @@ class GatewayViews:
     recommendations: Followed[Recommendations]
     controls: Followed[SessionControl]
     revocations: Followed[Revocation]
+    experiments: Followed[Experiment]
     changes: Feed
     """Told of every bitrate decision and session control."""
 

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from gateway.ledger import Ledger, Outcome
 from gateway.metrics import GatewayMetrics
 from gateway.ports import Publishing
+from gateway.stamping import Stamped, with_arms
 from schemas import codec
 from schemas.events import Bandwidth, Event, Stamp
+from streams.experiments import Experiments
 from streams.producer import UnavailableError
 from streams.topic import Topic
 from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS
 
-Stamped = tuple[Event, Stamp]
-"""An event without a stamp of its own, and the one it gets."""
 Rows = list[tuple[str, bytes]]
 """Key and value."""
 
@@ -23,10 +23,17 @@ Rows = list[tuple[str, bytes]]
 class Recorder:
     """One per gateway."""
 
-    def __init__(self, publisher: Publishing, ledger: Ledger, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self,
+        publisher: Publishing,
+        ledger: Ledger,
+        metrics: GatewayMetrics,
+        experiments: Experiments,
+    ) -> None:
         self._publisher = publisher
         self._ledger = ledger
         self._metrics = metrics
+        self._experiments = experiments
 
     async def record(
         self,
@@ -40,7 +47,7 @@ class Recorder:
         Raises UnavailableError, whose outcome is `not_stored` only where that holds for all.
         `lost_as` says how the ledger counts what was not acknowledged.
         """
-        parts = _by_topic(events)
+        parts = _by_topic(with_arms(events, self._experiments))
         if len(parts) == 1:  # nearly always; a task more would cost as much as the rest
             failures = [await self._publish(*parts[0])]
         else:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from gateway.region import Place
 from schemas import codec
@@ -10,6 +13,10 @@ from schemas.accounts import CANARY_PLAN
 from schemas.errors import InvalidMessageError
 from schemas.events import Event, PlaybackEvent, Stamp, Via
 from schemas.sessions import SessionClaims
+from streams.experiments import Experiments, arms_of
+
+Stamped = tuple[Event, Stamp]
+"""An event without a stamp of its own, and the one it gets."""
 
 
 def stamp_of(claims: SessionClaims, place: Place, via: Via, now_ms: int) -> Stamp:
@@ -34,6 +41,22 @@ def stamp_of(claims: SessionClaims, place: Place, via: Via, now_ms: int) -> Stam
 def bare_stamp(via: Via, now_ms: int) -> Stamp:
     """Of an event that no session token came with: back ends and edges know only the session."""
     return Stamp(received_at_ms=now_ms, via=via)
+
+
+def with_arms(events: Sequence[Stamped], experiments: Experiments) -> Sequence[Stamped]:
+    """Each stamp with the arms of the event's session; what events shared they share still."""
+    if not experiments.items():
+        return events
+    stamps: dict[tuple[int, str], Stamp] = {}
+    stamped: list[Stamped] = []
+    for event, bare in events:
+        which = (id(bare), event.session_id)
+        stamp = stamps.get(which)
+        if stamp is None:
+            arms = arms_of(experiments, event.session_id)
+            stamp = stamps[which] = replace(bare, arms=arms) if arms else bare
+        stamped.append((event, stamp))
+    return stamped
 
 
 def is_readable(event: Event) -> bool:

@@ -9,6 +9,7 @@ from gateway.feed import Feed
 from gateway.ports import GatewayViews
 from schemas.bitrate import BitrateDecision
 from schemas.catalog import Title
+from schemas.experiments import Experiment
 from schemas.recommendations import Recommendations
 from schemas.revocations import Revocation
 from schemas.secrets import SecretBytes
@@ -20,6 +21,7 @@ from streams.records import Record
 from streams.topics import (
     BITRATE_DECISIONS,
     CATALOG_TITLES,
+    EXPERIMENTS,
     RECOMMENDATION_UPDATES,
     REVOCATIONS,
     SESSION_CONTROL,
@@ -65,8 +67,16 @@ class FollowedTopics:
             entries_max=SESSIONS_MAX,
         )
         revocations: View[Revocation] = View(broker, REVOCATIONS, clock=clock, state_key=state_key)
+        experiments: View[Experiment] = View(broker, EXPERIMENTS, clock=clock, state_key=state_key)
         self.views = GatewayViews(
-            titles, bitrates, steering, recommendations, controls, revocations, changes=changes
+            titles,
+            bitrates,
+            steering,
+            recommendations,
+            controls,
+            revocations,
+            experiments,
+            changes=changes,
         )
         self._followed: tuple[View[Any], ...] = (
             titles,
@@ -75,6 +85,7 @@ class FollowedTopics:
             recommendations,
             controls,
             revocations,
+            experiments,
         )
 
     async def start(self) -> None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+BitratePolicy = Literal["stochastic-mpc", "robust-rate", "player", "shadow"]
+"""`stochastic-mpc`: the product's. `robust-rate`: the best rung below a careful estimate of the
+throughput. `player`: no ceiling. `shadow`: the product's, decided and recorded, told to nobody."""
 
 
 class BitrateFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -43,12 +49,17 @@ class BitrateDecision(
     """Counts up per session."""
     ceiling_kbps: int | None
     """Video and audio together; None: no ceiling."""
+    shadow_ceiling_kbps: int | None = None
+    """What was decided and is not applied: the policy is `shadow`, and players are told none."""
     rendition_id: str | None = None
     """The best rendition below the ceiling."""
     height: int | None = None
     reason: str
     facts: BitrateFacts
+    policy: BitratePolicy = "stochastic-mpc"
     policy_version: str
+    arms: dict[str, str] = {}
+    """The session's, by experiment."""
     decided_at_ms: int
     source_topic: str = ""
     source_partition: int = 0

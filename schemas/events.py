@@ -40,6 +40,8 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     os: str = ""
     player: str = ""
     canary: bool = False
+    arms: dict[str, str] = {}
+    """Of the session, by experiment."""
 
 
 class Event(

@@ -95,6 +95,7 @@ class SessionFacts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     os: str = ""
     player: str = ""
     canary: bool = False
+    arms: dict[str, str] = {}
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -61,6 +61,8 @@ class SessionSummary(
     completion_ratio: float | None = None
     event_count: int = 0
     canary: bool = False
+    arms: dict[str, str] = {}
+    """By experiment, as its first event says."""
     last_received_at_ms: int = 0
     """When the newest event came, by the gateway's clock: silence is counted from here."""
 

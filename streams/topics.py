@@ -13,6 +13,7 @@ from schemas.catalog import Title
 from schemas.delivery import LedgerEntry
 from schemas.envelope import Enrollment, Request
 from schemas.events import PlaybackEvent
+from schemas.experiments import Experiment
 from schemas.folds import SessionFold
 from schemas.licenses import KeyEncryptionKey, LicenseDecision, WrappedKey
 from schemas.operations import HandledLetter
@@ -382,6 +383,19 @@ GATEWAY_LEDGER: Final = Topic(
     retention_ms=30 * _DAY_MS,
     is_recorded=True,
     has_dead_letters=True,
+)
+EXPERIMENTS: Final = Topic(
+    name="experiments.v1",
+    carries="experiments: their arms, shares and policies, until when, and why no longer",
+    key="name",
+    value=Experiment,
+    family=Family.SINGLE,
+    writer="operator",
+    readers=("gateway", "bitrate", "analytics"),
+    retention_ms=None,
+    is_compacted=True,
+    is_authenticated=True,
+    is_recorded=True,
 )
 DEAD_LETTERS_HANDLED: Final = Topic(
     name="dead.letters.handled.v1",

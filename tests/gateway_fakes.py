@@ -20,6 +20,7 @@ from schemas import codec
 from schemas.bitrate import BitrateDecision
 from schemas.catalog import Title
 from schemas.envelope import Enrollment, Refused, Role
+from schemas.experiments import Experiment
 from schemas.ids import uuid7
 from schemas.recommendations import Recommendations
 from schemas.revocations import Revocation
@@ -225,6 +226,7 @@ class World:
         self.steering: MemoryView[SteeringDecision] = MemoryView()
         self.recommendations: MemoryView[Recommendations] = MemoryView()
         self.revocations: MemoryView[Revocation] = MemoryView()
+        self.experiments: MemoryView[Experiment] = MemoryView()
         self.controls: MemoryView[SessionControl] = MemoryView(self.feed)
         self.billing_secrets: tuple[SecretBytes, ...] = ()
         self._tokens = 0
@@ -253,6 +255,7 @@ class World:
                 recommendations=self.recommendations,
                 controls=self.controls,
                 revocations=self.revocations,
+                experiments=self.experiments,
                 changes=self.feed,
             ),
             access_tokens=verifier("account", AccessClaims, ACCESS_TYP, ACCESS_TOKEN_S),

@@ -1,4 +1,4 @@
-"""The analytics worker: runs the sink under the life of its worker process."""
+"""The analytics worker: runs the sink and the judge under the life of its worker process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import faust
 
+from agents.analytics.judge import Judge
 from agents.analytics.sink import Sink, SinkLimits
 from agents.analytics.store import Store, StoreUnavailableError, parse_store_url
 from agents.shell import ShellPorts
@@ -34,10 +35,12 @@ class AnalyticsAgent:
     ) -> None:
         self._store = Store(parse_store_url(clickhouse_url))
         self.sink = Sink(ports, self._store, instance=instance, limits=limits, topics=topics)
+        self._judge = Judge(ports, self._store)
 
     async def start(self) -> None:
-        """Open the way to ClickHouse; it may be away."""
+        """Open the way to ClickHouse, which may be away, and look after experiments."""
         await self._store.start()
+        await self._judge.start()
 
     def attach(self, app: faust.App) -> None:
         """Let the app start the sink, stop it, and fall with it."""
@@ -46,6 +49,7 @@ class AnalyticsAgent:
 
     async def stop(self) -> None:
         """Close what is left open."""
+        await self._judge.stop()
         await self.sink.stop()
         await self._store.stop()
 

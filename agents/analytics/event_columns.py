@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from agents.analytics.arms import arms_word
 from agents.analytics.body_columns import Gathered, gathered
 from agents.analytics.identities import Identities
 from agents.analytics.moments import (
@@ -32,7 +33,7 @@ INSTANT: Final = "DateTime64(3, 'UTC')"
 _STAMP_WORDS: Final = tuple(
     field.name
     for field in msgspec.structs.fields(Stamp)
-    if field.name not in ("received_at_ms", "asn", "canary")
+    if field.name not in ("received_at_ms", "asn", "canary", "arms")
 )
 _NO_STAMP: Final = Stamp(received_at_ms=UNTOLD, via="ingest")
 _UINT32_MAX: Final = 0xFFFF_FFFF
@@ -195,6 +196,9 @@ def _stamp_columns(codes: npt.NDArray[np.uint32], stamps: Sequence[Stamp]) -> di
     canaries = np.array([stamp.canary for stamp in stamps], np.uint8)
     if canaries.any():
         columns["canary"] = Numbers("Bool", canaries[codes])
+    if any(stamp.arms for stamp in stamps):
+        words = words_of([arms_word(stamp.arms) for stamp in stamps])
+        columns["arms"] = Words(words.words, words.codes[codes])
     return columns
 
 

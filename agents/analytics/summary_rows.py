@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from agents.analytics.arms import arms_word
 from agents.analytics.moments import seconds
 from schemas.errors import InvalidMessageError
 from schemas.watching import SessionSummary
@@ -44,6 +45,7 @@ class SummaryReader:
             if at_ms is not None:
                 columns[column] = seconds(at_ms)
         columns |= {
+            "arms": arms_word(summary.arms),
             "topic": SESSION_SUMMARIES.name,
             "kafka_partition": raw.partition,
             "kafka_offset": raw.offset,

@@ -18,12 +18,14 @@ from schemas.bitrate import BitrateDecision, PopulationBlock
 from schemas.catalog import Title
 from schemas.errors import PlayheadError
 from schemas.events import PlaybackEvent
+from schemas.experiments import Experiment
 from schemas.sessions import Session
 from streams.records import Record
 from streams.topics import (
     BITRATE_DECISIONS,
     BITRATE_POPULATION,
     CATALOG_TITLES,
+    EXPERIMENTS,
     PLAYBACK_BANDWIDTH,
     PLAYBACK_EVENTS,
     SESSIONS,
@@ -58,18 +60,24 @@ class BitrateAgent:
         self._decisions: View[BitrateDecision] = View(
             ports.broker, BITRATE_DECISIONS, clock=ports.clock, entries_max=SESSIONS_MAX
         )
+        self._experiments: View[Experiment] = View(
+            ports.broker, EXPERIMENTS, clock=ports.clock, state_key=ports.state_key
+        )
         self._instance = instance
         self._population = Population()
-        self._ceilings = Ceilings(self._sessions, self._titles, self._decisions, self._population)
+        self._ceilings = Ceilings(
+            self._sessions, self._titles, self._decisions, self._experiments, self._population
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Read sessions, titles, the ceilings decided before, and what workers remember."""
+        """Read what is known of sessions, titles, experiments, ceilings and past networks."""
         await asyncio.gather(
             asyncio.to_thread(compile_all),  # it takes seconds, once for each machine
             self._sessions.start(),
             self._titles.start(),
             self._decisions.start(),
+            self._experiments.start(),
             self._recall(),
         )
         self._tasks = [
@@ -91,7 +99,7 @@ class BitrateAgent:
         if self._tasks:
             with suppress(PlayheadError):  # it is learned again
                 await self._remember()
-        for view in (self._sessions, self._titles, self._decisions):
+        for view in (self._sessions, self._titles, self._decisions, self._experiments):
             await view.stop()
 
     def handle(self, record: Record[PlaybackEvent]) -> Coroutine[Any, Any, None] | None:

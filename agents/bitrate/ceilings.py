@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
+from agents.bitrate.applying import decision_of, lift, policy_for, put_under
 from agents.bitrate.controller import (
-    POLICY_VERSION,
     Choice,
     Playing,
     decide,
@@ -33,6 +33,7 @@ from schemas.bitrate import BitrateDecision
 from schemas.catalog import Title
 from schemas.events import PlaybackEvent
 from schemas.sessions import Session
+from streams.experiments import Experiments
 from streams.records import Record
 
 T_co = TypeVar("T_co", covariant=True)
@@ -75,12 +76,14 @@ class Ceilings:
         sessions: Known[Session],
         titles: Known[Title],
         decisions: Known[BitrateDecision],
+        experiments: Experiments,
         population: Population,
     ) -> None:
         """`decisions`: the last one of each session, as published."""
         self._sessions = sessions
         self._titles = titles
         self._decisions = decisions
+        self._experiments = experiments
         self._sizes = SegmentSizes()
         self._population = population
         self._followed: OrderedDict[str, _Followed] = OrderedDict()
@@ -172,17 +175,31 @@ class Ceilings:
         if session is None or title is None or session.ended_at_ms is not None:
             return None
         followed.state = resume(followed.state, self._decisions.get(session_id))
+        policy = policy_for(self._experiments, session_id)
+        if policy == "player":
+            followed.state, choice = lift(followed.state, now_ms)
+        else:
+            followed.state = put_under(followed.state, policy)
+            choice = self._choose(session, title, followed, now_ms, is_behind=is_behind)
+            if choice is None and wants_another_look(followed.state, now_ms):
+                self._waiting.add(session_id)
+        if choice is None:
+            return None
+        source = (followed.topic, followed.partition, followed.offset)
+        return decision_of(
+            session, choice, policy, self._experiments, decided_at_ms=now_ms, source=source
+        )
+
+    def _choose(
+        self, session: Session, title: Title, followed: _Followed, now_ms: int, *, is_behind: bool
+    ) -> Choice | None:
         playing = self._playing(session, title, now_ms) if is_due(followed.state, now_ms) else None
-        choice = None
-        if playing is not None:
-            followed.state, choice = decide(
-                followed.state, playing, now_ms, self._population, is_behind=is_behind
-            )
-        if choice is not None:
-            return _decision_of(session, choice, followed, now_ms)
-        if wants_another_look(followed.state, now_ms):
-            self._waiting.add(session_id)
-        return None
+        if playing is None:
+            return None
+        followed.state, choice = decide(
+            followed.state, playing, now_ms, self._population, is_behind=is_behind
+        )
+        return choice
 
     def _playing(self, session: Session, title: Title, now_ms: int) -> Playing | None:
         """None where device and plan leave nothing of the title."""
@@ -214,24 +231,4 @@ def _circumstances(session: Session, at_ms: int) -> Circumstances:
         network=str(session.asn or session.network),
         device=session.device.model,
         hour=at_ms // HOUR_MS % DAY_HOURS,
-    )
-
-
-def _decision_of(
-    session: Session, choice: Choice, followed: _Followed, now_ms: int
-) -> BitrateDecision:
-    return BitrateDecision(
-        session_id=session.session_id,
-        content_id=session.content_id,
-        version=choice.version,
-        ceiling_kbps=choice.ceiling_kbps,
-        rendition_id=choice.rendition_id,
-        height=choice.height,
-        reason=choice.reason,
-        facts=choice.facts,
-        policy_version=POLICY_VERSION,
-        decided_at_ms=now_ms,
-        source_topic=followed.topic,
-        source_partition=followed.partition,
-        source_offset=followed.offset,
     )

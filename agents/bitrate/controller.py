@@ -21,8 +21,6 @@ from schemas.bitrate import BitrateFacts
 
 Floats = npt.NDArray[np.float64]
 
-POLICY_VERSION: Final = "stochastic-mpc-1"
-
 DECISION_INTERVAL_MS: Final = 2_000
 """A session is thought about at most once in this time; the latest input wins."""
 SAMPLES_MIN: Final = 2
@@ -54,12 +52,12 @@ class Playing(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """A new ceiling."""
+    """A new ceiling; None: no longer any."""
 
     version: int
-    ceiling_kbps: int
-    rendition_id: str
-    height: int
+    ceiling_kbps: int | None
+    rendition_id: str | None = None
+    height: int | None = None
     reason: str
     facts: BitrateFacts
 
@@ -93,7 +91,7 @@ def decide(
     state = msgspec.structs.replace(state, planned_at_ms=now_ms, is_news=False)
     ladder = playing.ladder
     buffer_ms = buffer_now_ms(state, now_ms)
-    if buffer_ms is None or is_behind:
+    if buffer_ms is None or is_behind or state.policy == "robust-rate":
         target = _by_rate(state, ladder, RATE_SHARE, "rate")
     else:
         target = _by_futures(state, playing, buffer_ms, population, now_ms)

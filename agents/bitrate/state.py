@@ -8,7 +8,7 @@ import msgspec
 
 from agents.bitrate.identity import SeenSource, mark_seen
 from agents.bitrate.observation import Observation
-from schemas.bitrate import BitrateDecision
+from schemas.bitrate import BitrateDecision, BitratePolicy
 
 SAMPLES_MAX: Final = 32
 """What a situation is told by (`situation.py`): the errors of the last twenty estimates, and
@@ -48,7 +48,10 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     seen: tuple[SeenSource, ...] = ()
     last_seen_ms: int = 0
     version: int = 0
+    policy: BitratePolicy = "stochastic-mpc"
+    """Whose the ceiling is."""
     ceiling_kbps: int | None = None
+    """As decided, told to the player or not."""
     decided_at_ms: int | None = None
     planned_at_ms: int | None = None
     """When it was last thought about, whatever came of it."""
@@ -76,7 +79,8 @@ def resume(state: SessionState, last: BitrateDecision | None) -> SessionState:
     return msgspec.structs.replace(
         state,
         version=last.version,
-        ceiling_kbps=last.ceiling_kbps,
+        policy=last.policy,
+        ceiling_kbps=last.ceiling_kbps if last.policy != "shadow" else last.shadow_ceiling_kbps,
         decided_at_ms=last.decided_at_ms,
         decided_throughput_kbps=last.facts.throughput_kbps or 0,
     )

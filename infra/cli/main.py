@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, str]] = {
     "restore": "infra.cli.restore",
     "migrate": "infra.cli.migrate",
     "content": "infra.cli.content",
+    "experiment": "infra.cli.experiment",
     "accounts": "infra.cli.accounts",
     "subscriptions": "infra.cli.subscriptions",
     "license": "infra.cli.license",

@@ -34,6 +34,7 @@ from streams.metrics import WorkerMetrics
 from streams.producer import Publisher
 from streams.topic import Topic
 from streams.topics import (
+    EXPERIMENTS,
     GATEWAY_LEDGER,
     PLAYBACK_BANDWIDTH,
     PLAYBACK_EVENTS,
@@ -52,6 +53,7 @@ STAGED = (
     WATCHES,
     STEERING_DECISIONS,
     GATEWAY_LEDGER,
+    EXPERIMENTS,
 )
 """Some of each kind: all of them are hundreds of partitions."""
 PROJECT = Path(__file__).parents[2]

@@ -44,6 +44,8 @@ async def test_a_deleted_home_comes_back_from_its_backup(tmp_path: Path) -> None
         await operator.done("subscriptions", "set", "--email", email, "--plan", "standard")
         keys_before = await _play(operator, email, is_new=True)
         await operator.done("license", "revoke", "model", "Broken TV")
+        arms = ("--arm", "control=stochastic-mpc:0.5", "--arm", "alone=player:0.5")
+        await operator.done("experiment", "start", "ceilings", *arms)
         refused = await operator.run("restore", str(backup))
         assert refused.code != 0
         counts = (await operator.done("backup", str(backup), *sealing, "--with-kek", "--json")).json
@@ -68,6 +70,8 @@ async def test_a_deleted_home_comes_back_from_its_backup(tmp_path: Path) -> None
         assert await _play(operator, email, is_new=False) == keys_before
         (revoked,) = (await operator.done("license", "revocations", "--json")).json
         assert (revoked["kind"], revoked["subject"]) == ("model", "Broken TV")
+        (experiment,) = (await operator.done("experiment", "list", "--json")).json
+        assert (experiment["experiment"], experiment["state"]) == ("ceilings", "running")
         audit = (await operator.done("license", "audit", "verify", "--json")).json
         assert audit["breaks"] == []
 

@@ -29,6 +29,7 @@ from streams.topics import (
     BITRATE_DECISIONS,
     BITRATE_POPULATION,
     CATALOG_TITLES,
+    EXPERIMENTS,
     GATEWAY_REPLIES,
     PLAYBACK_BANDWIDTH,
     PLAYBACK_EVENTS,
@@ -51,6 +52,7 @@ TOPICS = (
     BITRATE_POPULATION,
     STEERING_DECISIONS,
     SIGNING_KEYS,
+    EXPERIMENTS,
 )
 CDNS = (
     CdnOrigin(name="alpha", url="http://127.0.0.1:8081"),

@@ -67,6 +67,7 @@ VIEWS = [
     "ledger",
     "key_deliveries",
     "bitrate_effects",
+    "experiment_results",
 ]
 PERSONAL = {"session_id", "account_id", "profile_id", "network"}
 DURATION_MS = 60_000

@@ -1,8 +1,8 @@
 """The ceilings that the bitrate agent's rules of today choose for sessions of then.
 
-Sessions and titles are known as they are now, but for when a session ended. The agent's clock is
-the machine's, a shadow's is the log's: where a decision only waited for its time, the two may
-differ by half a second.
+Sessions, titles and experiments are known as they are now, but for when a session ended. The
+agent's clock is the machine's, a shadow's is the log's: where a decision only waited for its time,
+the two may differ by half a second.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from infra.operations.shadow.reading import ShadowReader
 from infra.operations.shadow.rules import Decided, Make, Rules
 from schemas.bitrate import BitrateDecision
 from schemas.catalog import Title
+from schemas.experiments import Experiment
 from schemas.sessions import Session
 from streams.records import Record
 from streams.topics import (
     BITRATE_DECISIONS,
     CATALOG_TITLES,
+    EXPERIMENTS,
     PLAYBACK_BANDWIDTH,
     PLAYBACK_EVENTS,
     SESSIONS,
@@ -33,10 +35,15 @@ from streams.topics import (
 class BitrateShadow:
     """Every session of the window."""
 
-    def __init__(self, sessions: Mapping[str, Session], titles: Mapping[str, Title]) -> None:
+    def __init__(
+        self,
+        sessions: Mapping[str, Session],
+        titles: Mapping[str, Title],
+        experiments: dict[str, Experiment],
+    ) -> None:
         self._then = _SessionsThen(sessions)
         self._decisions: dict[str, BitrateDecision] = {}
-        self._ceilings = Ceilings(self._then, titles, self._decisions, Population())
+        self._ceilings = Ceilings(self._then, titles, self._decisions, experiments, Population())
         self._looked_at_ms: int | None = None
 
     def warm_up(self, record: Record[BitrateDecision]) -> None:
@@ -91,7 +98,8 @@ class _SessionsThen:
 async def _learn(reader: ShadowReader) -> Make:
     sessions: dict[str, Session] = await reader.newest(SESSIONS)
     titles: dict[str, Title] = await reader.newest(CATALOG_TITLES)
-    return lambda: BitrateShadow(sessions, titles)
+    experiments: dict[str, Experiment] = await reader.newest(EXPERIMENTS)
+    return lambda: BitrateShadow(sessions, titles, experiments)
 
 
 def _describe(decision: BitrateDecision) -> Decided:
@@ -100,7 +108,7 @@ def _describe(decision: BitrateDecision) -> Decided:
         identity=(decision.session_id, *place),
         subject=decision.session_id,
         cause=" ".join(map(str, place)),
-        said=f"{decision.ceiling_kbps} kbit/s {decision.reason}",
+        said=f"{decision.ceiling_kbps or decision.shadow_ceiling_kbps} kbit/s {decision.reason}",
     )
 
 

@@ -40,9 +40,8 @@ def a_download(number: int, kbps: int) -> Record[Bandwidth]:
 
 def a_worker() -> Ceilings:
     nothing: dict[str, BitrateDecision] = {}
-    return Ceilings(
-        {SESSION_ID: a_session(asn=64_500)}, {"tears": a_title()}, nothing, Population()
-    )
+    sessions = {SESSION_ID: a_session(asn=64_500)}
+    return Ceilings(sessions, {"tears": a_title()}, nothing, {}, Population())
 
 
 def take(ceilings: Ceilings, numbers: range) -> int:

@@ -86,6 +86,7 @@ def test_a_throttled_edge_lowers_the_ceiling_at_the_first_report_and_it_recovers
     again = [transfer(n, 50_000) for n in range(14, 24)]
     state, _ = run(fast)
     state, choices = run(slow[:1], state)
+    assert choices[0].height is not None
     assert choices[0].height < 1080
     assert choices[0].reason == "throughput-fell"
     state, _ = run(slow[1:], state)

@@ -66,6 +66,7 @@ def test_a_ceiling_is_a_rung_with_its_sound_within_every_limit(
     }
     assert state.ceiling_kbps is None or state.ceiling_kbps in allowed
     for _, choice in choices:
+        assert choice.ceiling_kbps is not None
         rendition = allowed[choice.ceiling_kbps]
         assert choice.ceiling_kbps >= lowest_kbps
         assert rendition.rendition_id == choice.rendition_id
