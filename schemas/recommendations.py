@@ -12,6 +12,8 @@ class RecommendedTitle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     title: str
     score: float
     reason: str
+    propensity: float = 1.0
+    """Probability that the policy put it at this place, given the places above (0, 1]."""
     playhead_ms: int | None = None
     """Where to go on, in "continue watching"."""
 
@@ -34,6 +36,8 @@ class Recommendations(
     model_version: str
     as_of_ms: int
     account_id: str = ""
+    policy_version: str = ""
+    """Of what makes rows of a model's ranking; propensities are this policy's."""
 
 
 class GetRecommendations(

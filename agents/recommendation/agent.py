@@ -19,6 +19,7 @@ import faust
 import msgspec
 
 from agents.recommendation.filters import Viewer
+from agents.recommendation.rows import POLICY_VERSION
 from agents.recommendation.solving import Solver
 from agents.recommendation.tastes import Tastes
 from agents.shell import ShellPorts, serve
@@ -77,7 +78,12 @@ class RecommendationAgent:
         self._active: OrderedDict[str, _Active] = OrderedDict()
         self._decoder: Decoder[RecommendationRequest] = Decoder(RecommendationRequest)
         self._titles: View[Title] = View(
-            ports.broker, CATALOG_TITLES, clock=ports.clock, state_key=ports.state_key
+            ports.broker,
+            CATALOG_TITLES,
+            clock=ports.clock,
+            state_key=ports.state_key,
+            on_record=self._list,
+            keep=False,
         )
         self._watches: View[Watch] = View(
             ports.broker, WATCHES, clock=ports.clock, on_record=self._learn, keep=False
@@ -128,17 +134,19 @@ class RecommendationAgent:
         if record.value is not None:
             self._tastes.take(record.value, record.partition, record.offset)
 
+    def _list(self, record: Record[Title | None]) -> None:
+        self._tastes.offers.put(record.key, record.value)
+
     def _recommend(self, request: GetRecommendations, now_ms: int) -> Recommendations:
         viewer = Viewer(maturity=request.maturity, region=request.region, plan=request.plan)
-        rows = self._tastes.rows(
-            request.profile_id, dict(self._titles.items()), viewer, now_ms, count=request.count
-        )
+        rows = self._tastes.rows(request.profile_id, viewer, now_ms, count=request.count)
         return Recommendations(
             profile_id=request.profile_id,
             rows=rows,
             model_version=self._tastes.model.version,
             as_of_ms=now_ms,
             account_id=request.account_id,
+            policy_version=POLICY_VERSION,
         )
 
     async def _serve(self, asked: Asked, answer: Recommendations) -> None:

@@ -52,6 +52,7 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
     content_id: str
     weight: float
     at_ms: int
+    region: str
 
 
 class ProfileState(msgspec.Struct, kw_only=True):
@@ -99,6 +100,7 @@ def apply(profile: ProfileState, watch: Watch) -> Learned | None:
         content_id=watch.content_id,
         weight=weight,
         at_ms=watch.at_ms,
+        region=watch.region,
     )
 
 

@@ -1,4 +1,4 @@
-"""All profiles and the title model together: the fold of `watches.v1`."""
+"""All profiles, the title model and the catalog together: the fold of two topics."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Final
 from agents.recommendation.blend import Blend
 from agents.recommendation.filters import Viewer
 from agents.recommendation.model import Context, TitleModel
+from agents.recommendation.offers import Offers
 from agents.recommendation.profile import ProfileState, apply
-from agents.recommendation.rows import Titles, build_rows
+from agents.recommendation.rows import build_rows
 from schemas.recommendations import RecommendationRow
 from schemas.watching import Watch
 
@@ -20,6 +21,7 @@ class Tastes:
 
     def __init__(self, model: TitleModel | None = None) -> None:
         self.model: TitleModel = model or Blend()
+        self.offers = Offers()
         self._profiles: dict[str, ProfileState] = {}
         self._applied: dict[int, int] = {}
 
@@ -34,7 +36,7 @@ class Tastes:
         profile = self._profiles.setdefault(watch.profile_id, ProfileState())
         learned = apply(profile, watch)
         if learned is not None:
-            context = Context(learned.history, watch.profile_id)
+            context = Context(learned.history, watch.profile_id, region=learned.region)
             self.model.learn(context, learned.content_id, learned.weight, learned.at_ms)
         return True
 
@@ -52,8 +54,8 @@ class Tastes:
         self.model.forget(profile_id)
 
     def rows(
-        self, profile_id: str, titles: Titles, viewer: Viewer, now_ms: int, *, count: int
+        self, profile_id: str, viewer: Viewer, now_ms: int, *, count: int
     ) -> tuple[RecommendationRow, ...]:
         """The profile's rows now."""
         profile = self._profiles.get(profile_id, _NOBODY)
-        return build_rows(profile_id, profile, self.model, titles, viewer, now_ms, count=count)
+        return build_rows(profile_id, profile, self.model, self.offers, viewer, now_ms, count=count)

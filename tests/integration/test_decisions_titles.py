@@ -155,7 +155,7 @@ async def test_each_watch_changes_the_rows_and_a_restart_forgets_nothing(house: 
     viewer = Profile(house)
     async with house.working(a_recommendation_agent(house)):
         first = await viewer.rows()
-        assert sorted(first["popular"]) == ["a", "b", "c"]
+        assert sorted(first["trending"]) == ["a", "b", "c"]
         await viewer.watch("a", "completed", playhead_ms=60_000)
         assert await updates.wait_until(lambda: updates.get("profile-1") is not None, 10_000)
         second = await viewer.rows()
