@@ -14,7 +14,7 @@ import numpy as np
 
 from agents.recommendation.features import START_WEIGHTS, Experts
 from agents.recommendation.mixing import Mixture
-from agents.recommendation.model import Context, Ranked
+from agents.recommendation.model import Context, Part, Ranked
 from agents.recommendation.numbers import UNWATCHED, Candidates, Floats, Ints, Numbers
 from agents.recommendation.ridge import TOGETHER_TITLES, RidgeCounts, RidgeSnapshot, RidgeWeights
 from agents.recommendation.transitions import LAGS
@@ -147,6 +147,15 @@ class Blend:
             return []
         gains = self._experts.transitions.gains(watched)
         return self._positive(gains, candidates, count, content_id)
+
+    def explain(self, context: Context, content_id: str) -> list[Part]:
+        """Every expert's word on the title now."""
+        history = self._history(context)
+        features = self._experts.features(history, context.who, len(self._numbers) + 1)
+        told = features[:, self._numbers.of(content_id)] - features.mean(axis=1)
+        weights = self._mixture.weights(len(history))
+        columns = zip(START_WEIGHTS, told.tolist(), weights.tolist(), strict=True)
+        return [Part(expert, score, weight) for expert, score, weight in columns]
 
     def popular(
         self, candidates: Collection[str] | Candidates, count: int, region: str = ""

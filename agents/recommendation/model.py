@@ -33,6 +33,15 @@ class Context(NamedTuple):
     """ISO 3166-1 region where it was watched; empty: not known."""
 
 
+class Part(NamedTuple):
+    """What one expert says of a title."""
+
+    expert: str
+    score: float
+    """Log score above that of the mean title."""
+    weight: float
+
+
 class TitleModel(Protocol):
     """Answers are best first, at most `count`, and equal scores keep the candidates' order."""
 
@@ -63,6 +72,9 @@ class TitleModel(Protocol):
         self, content_id: str, candidates: Collection[str] | Candidates, count: int
     ) -> list[Ranked]:
         """The candidates that were watched after this one; maybe none."""
+
+    def explain(self, context: Context, content_id: str) -> list[Part]:
+        """Every expert's word on the title now."""
 
     def popular(
         self, candidates: Collection[str] | Candidates, count: int, region: str = ""

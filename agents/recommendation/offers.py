@@ -103,6 +103,10 @@ class Offers:
         is_open &= (columns["from_ms"] <= now_ms) & (now_ms < columns["until_ms"])
         return is_open & self._in_region(viewer.region) & self._in_plan(viewer.plan)
 
+    def listed(self) -> Flags:
+        """(places,): what the catalog lists, for whomever."""
+        return self._columns["is_listed"][: len(self)]
+
     def buried(self) -> Flags:
         """(places,): what an editor wants in no row."""
         return self._columns["is_buried"][: len(self)]

@@ -9,8 +9,13 @@ from agents.recommendation.filters import Viewer
 from agents.recommendation.model import Context, TitleModel
 from agents.recommendation.offers import Offers
 from agents.recommendation.profile import ProfileState, apply
-from agents.recommendation.rows import build_rows
-from schemas.recommendations import RecommendationRow
+from agents.recommendation.rows import build_rows, similar_titles
+from schemas.recommendations import (
+    ExpertPart,
+    RecommendationRow,
+    RecommendedTitle,
+    TitleExplained,
+)
 from schemas.watching import Watch
 
 _NOBODY: Final = ProfileState()
@@ -52,6 +57,35 @@ class Tastes:
         """Drop what the profile watched; what the title model learned of it names nobody."""
         self._profiles.pop(profile_id, None)
         self.model.forget(profile_id)
+
+    def explain(self, profile_id: str, content_id: str) -> TitleExplained:
+        """Why the title stands where it stands for the profile; the largest part first."""
+        profile = self._profiles.get(profile_id, _NOBODY)
+        history = profile.history()
+        parts = self.model.explain(Context(history, profile_id), content_id)
+        parts.sort(key=lambda part: -abs(part.score * part.weight))
+        vectors = self.offers.likeness
+        likeness = vectors.to(vectors.taste(self.offers.places_of(history)))
+        return TitleExplained(
+            profile_id=profile_id,
+            content_id=content_id,
+            history_count=len(history),
+            is_completed=profile.is_completed(content_id),
+            likeness=float(likeness[self.offers.places_of((content_id,))].sum()),
+            experts=tuple(
+                ExpertPart(expert=expert, score=score, weight=weight, part=score * weight)
+                for expert, score, weight in parts
+            ),
+            model_version=self.model.version,
+        )
+
+    def similar(self, content_id: str, count: int) -> tuple[RecommendedTitle, ...]:
+        """Listed titles like this one; none where the catalog does not have it."""
+        title = self.offers.get(content_id)
+        if title is None:
+            return ()
+        places = self.offers.newest_first(self.offers.listed())
+        return similar_titles(title, self.offers, places, count)
 
     def rows(
         self, profile_id: str, viewer: Viewer, now_ms: int, *, count: int

@@ -34,6 +34,7 @@ COMMANDS: Final[dict[str, str]] = {
     "migrate": "infra.cli.migrate",
     "content": "infra.cli.content",
     "accounts": "infra.cli.accounts",
+    "recommend": "infra.cli.recommend",
     "subscriptions": "infra.cli.subscriptions",
     "license": "infra.cli.license",
     "keys": "infra.cli.keys",

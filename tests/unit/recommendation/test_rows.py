@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.recommendation.filters import Viewer, may_be_offered
+from agents.recommendation.model import Context
 from agents.recommendation.tastes import Tastes
 from schemas.catalog import Editorial, Title
 from schemas.recommendations import RecommendationRow
@@ -284,3 +285,25 @@ def test_columns_say_what_the_filter_says(
     offers = listing(Tastes(), titles).offers
     expected = [may_be_offered(title, viewer, NOW_MS) for title in titles.values()]
     assert offers.open_to(viewer, NOW_MS).tolist() == expected
+
+
+def test_the_parts_of_the_experts_add_up_to_the_order_of_the_ranking() -> None:
+    tastes = Tastes()
+    offset = 0
+    for n in range(30):
+        for content_id in ("a", "b", "c", "d")[: 2 + n % 3]:
+            tastes.take(a_watch(content_id, profile_id=f"p{n}", at_ms=NOW_MS + offset), 0, offset)
+            offset += 1
+    tastes.take(a_watch("a", "completed"), 0, offset)
+    listing(tastes, catalog(*(a_title(content_id) for content_id in "abcd")))
+    ranked = [
+        each.content_id
+        for each in tastes.model.rank(Context(("a",), "profile-1"), ["b", "c", "d"], 3)
+    ]
+    scores = {
+        content_id: sum(part.part for part in tastes.explain("profile-1", content_id).experts)
+        for content_id in ("b", "c", "d")
+    }
+    assert sorted(scores, key=lambda content_id: -scores[content_id]) == ranked
+    assert tastes.explain("profile-1", "a").is_completed
+    assert tastes.similar("unknown", 5) == ()
