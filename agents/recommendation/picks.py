@@ -32,7 +32,8 @@ class Reader(NamedTuple):
     """For whom the row is."""
 
     profile_id: str
-    history: tuple[str, ...]
+    liked: tuple[str, ...]
+    """Newest first."""
     now_ms: int
 
 
@@ -50,7 +51,7 @@ def choose_picks(
     """
     titles = {each.content_id: offers.get(each.content_id) for each in ranked}
     choices = [_choice(each, titles[each.content_id]) for each in ranked]
-    order = calibrate(choices, _wanted(reader.history, offers), count)
+    order = calibrate(choices, _wanted(reader.liked, offers), count)
     fixed = {title.content_id for title in pinned}
     picks = [Pick(ranked[place].content_id, ranked[place]) for place in order]
     picks = [pick for pick in picks if pick.content_id not in fixed]
@@ -85,8 +86,8 @@ def _choice(ranked: Ranked, title: Title | None) -> Choice:
     return Choice(ranked.score + math.log(rules.boost), title.genres, rules.genre_titles_max)
 
 
-def _wanted(history: tuple[str, ...], offers: Offers) -> dict[str, float]:
-    return genre_shares(title.genres for title in map(offers.get, history) if title is not None)
+def _wanted(liked: tuple[str, ...], offers: Offers) -> dict[str, float]:
+    return genre_shares(title.genres for title in map(offers.get, liked) if title is not None)
 
 
 def _may_be_drawn(content_id: str, offers: Offers, listed: set[str]) -> bool:

@@ -21,7 +21,7 @@ from agents.recommendation.profile import ProfileState
 from schemas.catalog import Title
 from schemas.recommendations import RecommendationRow, RecommendedTitle
 
-POLICY_VERSION: Final = "rows-2"
+POLICY_VERSION: Final = "rows-3"
 """Changes with whatever changes which title stands where, or how probably."""
 COUNT_MAX: Final = 100
 BECAUSE_ROWS_MAX: Final = 2
@@ -106,8 +106,8 @@ def _page(
     is_open[offers.places_of(key for key in profile.titles if profile.is_completed(key))] = False
     fresh = offers.newest_first(is_open & ~begun & ~offers.buried())
     unseen = fresh[~seen[fresh]]
-    history = offers.places_of(profile.history())
-    likeness = offers.likeness.to(offers.likeness.taste(history))
+    liked = offers.places_of(profile.liked())
+    likeness = offers.likeness.to(offers.likeness.taste(liked))
     return _Page(
         profile_id=profile_id,
         profile=profile,
@@ -163,7 +163,7 @@ def _top_picks(page: _Page) -> RecommendationRow:
             [offers.at(place).content_id for place in new.tolist()],
             offers.pinned(is_fresh),
             offers,
-            Reader(page.profile_id, history, page.now_ms),
+            Reader(page.profile_id, page.profile.liked(), page.now_ms),
             page.size,
         )
         items = tuple(_picked(pick, offers) for pick in picks)
@@ -173,7 +173,7 @@ def _top_picks(page: _Page) -> RecommendationRow:
 def _because_you_watched(page: _Page) -> list[RecommendationRow]:
     rows: list[RecommendationRow] = []
     unseen = page.offers.candidates(page.unseen)
-    for watched in page.profile.history()[:BECAUSE_HISTORY_MAX]:
+    for watched in page.profile.liked()[:BECAUSE_HISTORY_MAX]:
         if len(rows) == BECAUSE_ROWS_MAX:
             break
         title = page.offers.get(watched)
@@ -187,8 +187,8 @@ def _because_you_watched(page: _Page) -> list[RecommendationRow]:
 
 
 def _similar(page: _Page) -> list[RecommendationRow]:
-    """Titles like the newest one, by what is written of them: nobody need have watched them."""
-    newest = next(iter(page.profile.history()), "")
+    """Titles like the newest that it liked, by what is written: nobody need have watched them."""
+    newest = next(iter(page.profile.liked()), "")
     title = page.offers.get(newest)
     if title is None:
         return []

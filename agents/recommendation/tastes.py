@@ -65,7 +65,7 @@ class Tastes:
         parts = self.model.explain(Context(history, profile_id), content_id)
         parts.sort(key=lambda part: -abs(part.score * part.weight))
         vectors = self.offers.likeness
-        likeness = vectors.to(vectors.taste(self.offers.places_of(history)))
+        likeness = vectors.to(vectors.taste(self.offers.places_of(profile.liked())))
         return TitleExplained(
             profile_id=profile_id,
             content_id=content_id,

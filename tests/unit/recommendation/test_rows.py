@@ -307,3 +307,18 @@ def test_the_parts_of_the_experts_add_up_to_the_order_of_the_ranking() -> None:
     assert sorted(scores, key=lambda content_id: -scores[content_id]) == ranked
     assert tastes.explain("profile-1", "a").is_completed
     assert tastes.similar("unknown", 5) == ()
+
+
+def test_what_was_left_soon_speaks_for_nothing() -> None:
+    left = a_watch("left", "abandoned", completion_ratio=0.01, at_ms=NOW_MS + 1)
+    tastes = fed(a_watch("seen", "completed"), a_watch("left"), left)
+    titles = catalog(
+        a_title("seen", genres=("crime",)),
+        a_title("left", genres=("kids",)),
+        *(a_title(f"crime-{n}", genres=("crime",)) for n in range(3)),
+        *(a_title(f"kids-{n}", genres=("kids",)) for n in range(3)),
+    )
+    found = rows(tastes, titles)
+    assert "similar:left" not in found
+    assert ids(found["similar:seen"]) == ["crime-0", "crime-1", "crime-2"]
+    assert ids(found["new"])[:3] == ["crime-0", "crime-1", "crime-2"]
