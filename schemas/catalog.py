@@ -74,6 +74,22 @@ class StorageLocation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     url: str
 
 
+class Editorial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an editor wants of a title in recommendations; filters and maturity hold all the same.
+
+    Of several titles pinned to one place the one that came first into the catalog has it.
+    """
+
+    pinned_place: Annotated[int, Meta(ge=1, le=100)] | None = None
+    """Of "top picks", counted from 1, for every profile that may see it."""
+    boost: Annotated[float, Meta(gt=0, le=100)] = 1.0
+    """Multiplies how likely the model takes it to be watched next; below 1 it is offered less."""
+    is_buried: bool = False
+    """In no row but "continue watching"; it is still found in the catalog."""
+    genre_titles_max: Annotated[int, Meta(ge=1, le=100)] | None = None
+    """It stands in "top picks" only where fewer titles than that share a genre with it."""
+
+
 class Title(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything that is known about one content."""
 
@@ -82,6 +98,8 @@ class Title(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     description: str = ""
     duration_ms: int
     genres: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    """Who made it and who plays in it, as the credits write them."""
     language: str = "und"
     year: int = 0
     maturity: Annotated[int, Meta(ge=0, le=21)] = 0
@@ -103,6 +121,7 @@ class Title(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Lowest first."""
     audio: tuple[AudioTrack, ...] = ()
     subtitles: tuple[SubtitleTrack, ...] = ()
+    editorial: Editorial = Editorial()
 
 
 class PutTitle(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="put_title"):

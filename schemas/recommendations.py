@@ -12,6 +12,8 @@ class RecommendedTitle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     title: str
     score: float
     reason: str
+    propensity: float = 1.0
+    """Probability that the policy put it at this place, given the places above (0, 1]."""
     playhead_ms: int | None = None
     """Where to go on, in "continue watching"."""
 
@@ -34,6 +36,8 @@ class Recommendations(
     model_version: str
     as_of_ms: int
     account_id: str = ""
+    policy_version: str = ""
+    """Of what makes rows of a model's ranking; propensities are this policy's."""
 
 
 class GetRecommendations(
@@ -47,6 +51,8 @@ class GetRecommendations(
     region: str
     plan: str = ""
     count: int = 20
+    is_look: bool = False
+    """An operator looks: nobody was served, so it is not recorded and no update follows."""
 
 
 class GetResumePoint(
@@ -80,4 +86,59 @@ class ProfileForgotten(
     profile_id: str
 
 
-RecommendationRequest = GetRecommendations | GetResumePoint | ForgetProfile
+class ExplainTitle(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="explain_title"
+):
+    """Why a title stands where it stands for a profile."""
+
+    profile_id: str
+    content_id: str
+
+
+class ExpertPart(msgspec.Struct, frozen=True, kw_only=True):
+    """What one expert of the model says of a title; `part` of all add up to the score."""
+
+    expert: str
+    score: float
+    """Its log score, above that of the mean title."""
+    weight: float
+    """How far it is trusted at this length of history."""
+    part: float
+    """score x weight."""
+
+
+class TitleExplained(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="title_explained"
+):
+    """Every expert's part, the largest first."""
+
+    profile_id: str
+    content_id: str
+    history_count: int
+    is_completed: bool
+    """Then it is not offered any more."""
+    likeness: float
+    """Cosine with what the profile watched, by what is written of the titles, -1 to 1."""
+    experts: tuple[ExpertPart, ...]
+    model_version: str
+
+
+class GetSimilar(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="get_similar"):
+    """Titles like this one by what is written of them; keyed by the title."""
+
+    content_id: str
+    count: int = 20
+
+
+class SimilarTitles(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="similar_titles"
+):
+    """Listed titles, most like first; the score is the cosine."""
+
+    content_id: str
+    items: tuple[RecommendedTitle, ...]
+
+
+RecommendationRequest = (
+    GetRecommendations | GetResumePoint | ForgetProfile | ExplainTitle | GetSimilar
+)

@@ -83,5 +83,7 @@ class Watch(
     playhead_ms: int
     completion_ratio: float
     at_ms: int
+    region: str = ""
+    """ISO 3166-1, where it was watched; empty: not known."""
     bucket: int = 0
     """Counts the `progressed` steps of the session."""

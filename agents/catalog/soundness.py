@@ -63,7 +63,8 @@ def _text_problems(title: Title) -> Iterator[str]:
         problem = path_problem(title.poster)
         if problem:
             yield f"poster: {problem}"
-    for name, values in (("genres", title.genres), ("regions", title.regions)):
+    labels = (("genres", title.genres), ("people", title.people), ("regions", title.regions))
+    for name, values in labels:
         if len(values) > LABELS_MAX or len(set(values)) != len(values):
             yield f"{name}: at most {LABELS_MAX}, each once"
     if not all(_is_region(region) for region in title.regions):

@@ -19,6 +19,7 @@ import faust
 import msgspec
 
 from agents.recommendation.filters import Viewer
+from agents.recommendation.rows import POLICY_VERSION
 from agents.recommendation.solving import Solver
 from agents.recommendation.tastes import Tastes
 from agents.shell import ShellPorts, serve
@@ -27,14 +28,18 @@ from schemas.codec import Decoder
 from schemas.envelope import Request
 from schemas.errors import InvalidMessageError
 from schemas.recommendations import (
+    ExplainTitle,
     ForgetProfile,
     GetRecommendations,
     GetResumePoint,
+    GetSimilar,
     ProfileForgotten,
     RecommendationRequest,
     RecommendationRow,
     Recommendations,
     ResumePoint,
+    SimilarTitles,
+    TitleExplained,
 )
 from schemas.watching import Watch
 from streams.records import Record
@@ -77,7 +82,12 @@ class RecommendationAgent:
         self._active: OrderedDict[str, _Active] = OrderedDict()
         self._decoder: Decoder[RecommendationRequest] = Decoder(RecommendationRequest)
         self._titles: View[Title] = View(
-            ports.broker, CATALOG_TITLES, clock=ports.clock, state_key=ports.state_key
+            ports.broker,
+            CATALOG_TITLES,
+            clock=ports.clock,
+            state_key=ports.state_key,
+            on_record=self._list,
+            keep=False,
         )
         self._watches: View[Watch] = View(
             ports.broker, WATCHES, clock=ports.clock, on_record=self._learn, keep=False
@@ -112,33 +122,49 @@ class RecommendationAgent:
         if asked is None:
             return None
         request = self._decoder.decode(asked.request.body)
-        if record.key != request.profile_id:
-            raise InvalidMessageError("key", "the record's key is not the profile's id")
-        if isinstance(request, GetResumePoint):
-            playhead_ms = self._tastes.resume_ms(request.profile_id, request.content_id)
-            return self._desk.reply(asked, ResumePoint(playhead_ms=playhead_ms))
+        if record.key != _key_of(request):
+            raise InvalidMessageError("key", "the record's key is not what the request is about")
         if isinstance(request, ForgetProfile):
             return self._forget(asked, request.profile_id)
+        if not isinstance(request, GetRecommendations) or request.is_look:
+            return self._desk.reply(asked, self._told(request))
         now_ms = self._ports.clock()
         answer = self._recommend(request, now_ms)
         self._remember(_Active(request=request, asked_at_ms=now_ms, rows=answer.rows))
         return self._serve(asked, answer)
 
+    def _told(
+        self, request: GetRecommendations | GetResumePoint | ExplainTitle | GetSimilar
+    ) -> Recommendations | ResumePoint | TitleExplained | SimilarTitles:
+        """Answers that change nothing."""
+        match request:
+            case GetResumePoint(profile_id=profile_id, content_id=content_id):
+                return ResumePoint(playhead_ms=self._tastes.resume_ms(profile_id, content_id))
+            case ExplainTitle(profile_id=profile_id, content_id=content_id):
+                return self._tastes.explain(profile_id, content_id)
+            case GetSimilar(content_id=content_id, count=count):
+                items = self._tastes.similar(content_id, count)
+                return SimilarTitles(content_id=content_id, items=items)
+            case GetRecommendations():
+                return self._recommend(request, self._ports.clock())
+
     def _learn(self, record: Record[Watch | None]) -> None:
         if record.value is not None:
             self._tastes.take(record.value, record.partition, record.offset)
 
+    def _list(self, record: Record[Title | None]) -> None:
+        self._tastes.offers.put(record.key, record.value)
+
     def _recommend(self, request: GetRecommendations, now_ms: int) -> Recommendations:
         viewer = Viewer(maturity=request.maturity, region=request.region, plan=request.plan)
-        rows = self._tastes.rows(
-            request.profile_id, dict(self._titles.items()), viewer, now_ms, count=request.count
-        )
+        rows = self._tastes.rows(request.profile_id, viewer, now_ms, count=request.count)
         return Recommendations(
             profile_id=request.profile_id,
             rows=rows,
             model_version=self._tastes.model.version,
             as_of_ms=now_ms,
             account_id=request.account_id,
+            policy_version=POLICY_VERSION,
         )
 
     async def _serve(self, asked: Asked, answer: Recommendations) -> None:
@@ -173,3 +199,7 @@ class RecommendationAgent:
         self._active.move_to_end(active.request.profile_id)
         if len(self._active) > ACTIVE_MAX:
             self._active.popitem(last=False)
+
+
+def _key_of(request: RecommendationRequest) -> str:
+    return request.content_id if isinstance(request, GetSimilar) else request.profile_id

@@ -14,7 +14,7 @@ import numpy as np
 
 from agents.recommendation.features import START_WEIGHTS, Experts
 from agents.recommendation.mixing import Mixture
-from agents.recommendation.model import Context, Ranked
+from agents.recommendation.model import Context, Part, Ranked
 from agents.recommendation.numbers import UNWATCHED, Candidates, Floats, Ints, Numbers
 from agents.recommendation.ridge import TOGETHER_TITLES, RidgeCounts, RidgeSnapshot, RidgeWeights
 from agents.recommendation.transitions import LAGS
@@ -78,6 +78,7 @@ class Blend:
         experts.transitions.learn(history, title, weight)
         for popularity in (experts.hours, experts.day, experts.week):
             popularity.add(title, weight, at_ms)
+        experts.regions.add(context.region, title, weight, at_ms)
         self._ridge.learn(_once(history) if self.is_repeating else history, title, weight)
 
     def forget(self, who: str) -> None:
@@ -115,8 +116,7 @@ class Blend:
         self, context: Context, candidates: Collection[str] | Candidates, count: int
     ) -> Ranking:
         """The best of all candidates, and the scores of all."""
-        if not isinstance(candidates, Candidates):
-            candidates = Candidates(candidates)
+        candidates = _as_candidates(candidates)
         history = self._history(context)
         titles = candidates.titles(self._numbers)
         features = self._experts.features(history, context.who, len(self._numbers) + 1)
@@ -129,7 +129,7 @@ class Blend:
         known = list(islice(filter(self._numbers.of, looked_at), LAGS))
         ranked = [
             Ranked(
-                candidates.ids[place],
+                candidates.content_id(place),
                 float(scores[place]),
                 known[reason] if reason >= 0 else None,
                 is_popular,
@@ -138,7 +138,9 @@ class Blend:
         ]
         return Ranking(ranked, scores)
 
-    def after(self, content_id: str, candidates: Collection[str], count: int) -> list[Ranked]:
+    def after(
+        self, content_id: str, candidates: Collection[str] | Candidates, count: int
+    ) -> list[Ranked]:
         """The candidates that were watched after this one; maybe none."""
         watched = self._numbers.of(content_id)
         if watched == UNWATCHED:
@@ -146,18 +148,36 @@ class Blend:
         gains = self._experts.transitions.gains(watched)
         return self._positive(gains, candidates, count, content_id)
 
-    def popular(self, candidates: Collection[str], count: int) -> list[Ranked]:
-        """The candidates that anybody watched lately."""
-        counts = self._experts.week.counts(np.arange(len(self._numbers) + 1))
-        return self._positive(counts.astype(np.float32), candidates, count, None)
+    def explain(self, context: Context, content_id: str) -> list[Part]:
+        """Every expert's word on the title now."""
+        history = self._history(context)
+        features = self._experts.features(history, context.who, len(self._numbers) + 1)
+        told = features[:, self._numbers.of(content_id)] - features.mean(axis=1)
+        weights = self._mixture.weights(len(history))
+        columns = zip(START_WEIGHTS, told.tolist(), weights.tolist(), strict=True)
+        return [Part(expert, score, weight) for expert, score, weight in columns]
+
+    def popular(
+        self, candidates: Collection[str] | Candidates, count: int, region: str = ""
+    ) -> list[Ranked]:
+        """The candidates that anybody watched lately, those of the region first."""
+        titles = np.arange(len(self._numbers) + 1)
+        everywhere = self._experts.week.shares(titles)
+        here = self._experts.regions.shares(region, titles)
+        scores = np.where(here > 0, 1.0 + here, everywhere).astype(np.float32)
+        return self._positive(scores, candidates, count, None)
 
     def _positive(
-        self, by_title: Floats, candidates: Collection[str], count: int, because: str | None
+        self,
+        by_title: Floats,
+        candidates: Collection[str] | Candidates,
+        count: int,
+        because: str | None,
     ) -> list[Ranked]:
-        ids = list(candidates)
-        scores = by_title[self._numbers.of_all(ids)]
+        candidates = _as_candidates(candidates)
+        scores = by_title[candidates.titles(self._numbers)]
         return [
-            Ranked(ids[place], float(scores[place]), because, is_popular=True)
+            Ranked(candidates.content_id(place), float(scores[place]), because, is_popular=True)
             for place in best_places(scores, count).tolist()
             if scores[place] > 0
         ]
@@ -192,6 +212,10 @@ def best_places(scores: Floats, count: int) -> Ints:
         least = np.partition(scores[places], len(places) - count)[len(places) - count]
         places = places[scores[places] >= least]
     return places[np.argsort(-scores[places], kind="stable")[:count]]
+
+
+def _as_candidates(candidates: Collection[str] | Candidates) -> Candidates:
+    return candidates if isinstance(candidates, Candidates) else Candidates.of(candidates)
 
 
 def _once(history: Ints) -> Ints:

@@ -8,7 +8,7 @@ import numpy as np
 
 from agents.recommendation.neighbors import Neighbors
 from agents.recommendation.numbers import Floats, Ints
-from agents.recommendation.popularity import DAY_MS, HOURS_MS, WEEK_MS, Popularity
+from agents.recommendation.popularity import DAY_MS, HOURS_MS, WEEK_MS, Popularity, Regions
 from agents.recommendation.ridge import RidgeWeights
 from agents.recommendation.transitions import Transitions
 from agents.recommendation.windows import Windows
@@ -80,6 +80,7 @@ class Experts:
         self.hours = Popularity(HOURS_MS)
         self.day = Popularity(DAY_MS)
         self.week = Popularity(WEEK_MS)
+        self.regions = Regions()
         self.solved: RidgeWeights | None = None
         self._neighbors = Neighbors(self.windows)
 

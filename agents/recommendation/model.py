@@ -29,6 +29,17 @@ class Context(NamedTuple):
     """Joins the plays of one sequence: a profile, or a session where nobody is known."""
     seen: Collection[str] = ()
     """All that was ever watched, where the history does not hold it."""
+    region: str = ""
+    """ISO 3166-1 region where it was watched; empty: not known."""
+
+
+class Part(NamedTuple):
+    """What one expert says of a title."""
+
+    expert: str
+    score: float
+    """Log score above that of the mean title."""
+    weight: float
 
 
 class TitleModel(Protocol):
@@ -57,8 +68,15 @@ class TitleModel(Protocol):
     ) -> list[Ranked]:
         """The best of all candidates."""
 
-    def after(self, content_id: str, candidates: Collection[str], count: int) -> list[Ranked]:
+    def after(
+        self, content_id: str, candidates: Collection[str] | Candidates, count: int
+    ) -> list[Ranked]:
         """The candidates that were watched after this one; maybe none."""
 
-    def popular(self, candidates: Collection[str], count: int) -> list[Ranked]:
-        """The candidates that anybody watched lately."""
+    def explain(self, context: Context, content_id: str) -> list[Part]:
+        """Every expert's word on the title now."""
+
+    def popular(
+        self, candidates: Collection[str] | Candidates, count: int, region: str = ""
+    ) -> list[Ranked]:
+        """The candidates that anybody watched lately; a score above 1: in the region."""

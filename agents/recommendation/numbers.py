@@ -6,9 +6,9 @@ numbers the same. Number 0 stands for every title that nobody watched yet.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,19 +49,48 @@ class Numbers:
         return np.array(list(filter(None, found)), dtype=np.int64)
 
 
-class Candidates:
-    """Titles to rank and their numbers, looked up again only where some had none."""
+class Pool:
+    """Titles by place and their numbers, looked up again only where some had none."""
 
-    def __init__(self, content_ids: Collection[str]) -> None:
+    def __init__(self, content_ids: Iterable[str] = ()) -> None:
         self.ids = list(content_ids)
-        self._titles = np.zeros(len(self.ids), dtype=np.int64)
-        self._known = 0
+        self._titles = np.zeros(max(64, len(self.ids)), dtype=np.int64)
+        self._known = -1
         """How many numbers were given at the last look."""
 
+    def append(self, content_id: str) -> None:
+        """One more, at the next place."""
+        self.ids.append(content_id)
+        self._known = -1
+        if len(self.ids) > len(self._titles):
+            self._titles = np.pad(self._titles, (0, len(self._titles)))
+
     def titles(self, numbers: Numbers) -> Ints:
-        """By place among the candidates: the title's number, or 0."""
+        """By place: the title's number, or 0."""
         if self._known != len(numbers):
-            for place in np.flatnonzero(self._titles == UNWATCHED).tolist():
+            for place in np.flatnonzero(self._titles[: len(self.ids)] == UNWATCHED).tolist():
                 self._titles[place] = numbers.of(self.ids[place])
             self._known = len(numbers)
-        return self._titles
+        return self._titles[: len(self.ids)]
+
+
+class Candidates(NamedTuple):
+    """Titles to rank: places of a pool, in the order that decides between equal scores."""
+
+    pool: Pool
+    places: Ints
+
+    @classmethod
+    def of(cls, content_ids: Iterable[str]) -> Candidates:
+        """These, as a pool of their own."""
+        pool = Pool(content_ids)
+        return cls(pool, np.arange(len(pool.ids)))
+
+    def titles(self, numbers: Numbers) -> Ints:
+        """(candidates,): the title's number, or 0."""
+        titles: Ints = self.pool.titles(numbers)[self.places]
+        return titles
+
+    def content_id(self, place: int) -> str:
+        """The id of a place among the candidates."""
+        return self.pool.ids[int(self.places[place])]

@@ -1,4 +1,4 @@
-"""What many people watch lately: counts that halve every two hours, day or week.
+"""What many people watch lately: counts that halve every two hours, day or week, or by region.
 
 Kept as if counted at one reference time, so that time passing changes no number: a count of now
 weighs 2^(age of the reference / half-life).
@@ -14,6 +14,8 @@ import numpy.typing as npt
 HOURS_MS: Final = 2 * 3_600_000
 DAY_MS: Final = 86_400_000
 WEEK_MS: Final = 7 * DAY_MS
+REGIONS_MAX: Final = 300
+"""ISO 3166-1 has 249."""
 _HALF_LIVES_MAX: Final = 500.0
 """Then the reference moves, long before a float overflows; what is so old counts nothing."""
 _SMOOTHING: Final = 1e-4
@@ -49,6 +51,11 @@ class Popularity:
         counts[known] = self._counts[titles[known]]
         return counts
 
+    def shares(self, titles: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """(titles,): each one's share of all counts, 0 to 1."""
+        total = max(float(self._counts.sum()), np.finfo(float).tiny)
+        return self.counts(titles) / total
+
     def log_shares(self, size: int) -> npt.NDArray[np.float32]:
         """(size,): ln of each title's share of all counts, smoothed; equal where there are none."""
         total = max(float(self._counts.sum()), np.finfo(float).tiny / _SMOOTHING)
@@ -57,3 +64,22 @@ class Popularity:
         shares[: len(known)] = known / total
         logs: npt.NDArray[np.float32] = np.log(shares + np.float32(_SMOOTHING))
         return logs
+
+
+class Regions:
+    """Popularity of a day by region. Watches whose region is not known count in none."""
+
+    def __init__(self) -> None:
+        self._regions: dict[str, Popularity] = {}
+
+    def add(self, region: str, title: int, weight: float, at_ms: int) -> None:
+        """One watch of this weight at this time."""
+        if region and region not in self._regions and len(self._regions) < REGIONS_MAX:
+            self._regions[region] = Popularity(DAY_MS)
+        if region in self._regions:
+            self._regions[region].add(title, weight, at_ms)
+
+    def shares(self, region: str, titles: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """(titles,): each one's share of what the region watched, 0 to 1."""
+        found = self._regions.get(region)
+        return np.zeros(len(titles)) if found is None else found.shares(titles)

@@ -19,6 +19,8 @@ TITLES_MAX: Final = 2_000
 RESUME_MS_MIN: Final = 10_000
 """Less was only a look."""
 COMPLETED_RATIO: Final = 0.9
+REJECTED_RATIO_MAX: Final = 0.1
+"""Left for good before this share: it was not what the viewer wanted."""
 
 Step = Literal["started", "progressed", "completed", "abandoned"]
 
@@ -41,6 +43,8 @@ class WatchedTitle(msgspec.Struct, kw_only=True):
     """Ever: it is not offered again."""
     is_at_end: bool = False
     """The last time."""
+    is_rejected: bool = False
+    """Left soon after its beginning, the last time, and never watched to the end."""
     steps: frozenset[str] = frozenset()
     """Of the last session, so that each step is learned once."""
 
@@ -52,6 +56,7 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
     content_id: str
     weight: float
     at_ms: int
+    region: str
 
 
 class ProfileState(msgspec.Struct, kw_only=True):
@@ -63,6 +68,10 @@ class ProfileState(msgspec.Struct, kw_only=True):
     def history(self) -> tuple[str, ...]:
         """The last titles watched, newest first."""
         return tuple(islice(reversed(self.titles), HISTORY_TITLES_MAX))
+
+    def liked(self) -> tuple[str, ...]:
+        """The history without what was left soon after its beginning."""
+        return tuple(key for key in self.history() if not self.titles[key].is_rejected)
 
     def is_completed(self, content_id: str) -> bool:
         """Whether it was ever watched to the end."""
@@ -99,6 +108,7 @@ def apply(profile: ProfileState, watch: Watch) -> Learned | None:
         content_id=watch.content_id,
         weight=weight,
         at_ms=watch.at_ms,
+        region=watch.region,
     )
 
 
@@ -112,15 +122,19 @@ def _touched(before: WatchedTitle | None, watch: Watch, steps: frozenset[str]) -
             session_id=before.session_id,
             is_completed=before.is_completed or is_end,
             is_at_end=before.is_at_end,
+            is_rejected=before.is_rejected and not is_end,
             steps=steps | {watch.step},
         )
+    is_completed = is_end or (before is not None and before.is_completed)
+    is_left = watch.step == "abandoned" and watch.completion_ratio < REJECTED_RATIO_MAX
     return WatchedTitle(
         playhead_ms=watch.playhead_ms,
         at_ms=watch.at_ms,
         session_id=watch.session_id,
-        is_completed=is_end or (before is not None and before.is_completed),
+        is_completed=is_completed,
         # What is still shown after the end (credits) does not take it back.
         is_at_end=is_end or "completed" in steps,
+        is_rejected=is_left and not is_completed,
         steps=steps | {watch.step},
     )
 

@@ -1,33 +1,70 @@
-"""The rows of a profile's page: a pure function of profile, model, titles and time."""
+"""The rows of a profile's page: a pure function of profile, model, catalog and time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from agents.recommendation.filters import Viewer, may_be_offered
+import numpy as np
+
+from agents.recommendation.filters import Viewer
 from agents.recommendation.model import Context, Ranked, TitleModel
+from agents.recommendation.numbers import Floats, Ints
+from agents.recommendation.offers import Flags, Offers
+from agents.recommendation.picks import (
+    CHOICES_PER_PLACE,
+    DRAWN_FROM_MAX,
+    Pick,
+    Reader,
+    choose_picks,
+)
 from agents.recommendation.profile import ProfileState
 from schemas.catalog import Title
 from schemas.recommendations import RecommendationRow, RecommendedTitle
 
+POLICY_VERSION: Final = "rows-3"
+"""Changes with whatever changes which title stands where, or how probably."""
 COUNT_MAX: Final = 100
 BECAUSE_ROWS_MAX: Final = 2
 BECAUSE_HISTORY_MAX: Final = 10
 """How far back such a row may look."""
-BECAUSE_TITLES_MIN: Final = 2
-"""A row of one title is none."""
+ROW_TITLES_MIN: Final = 2
+"""Of a row that belongs to a title: a row of one title is none."""
 NEW_MS: Final = 60 * 86_400_000
 """So long a title counts as new."""
+NEW_HALF_LIFE_MS: Final = 14 * 86_400_000
+"""Likeness 0.5 outweighs this age."""
+SIMILAR_MIN: Final = 0.3
+"""Cosine: what two titles share by a word or by chance stays below."""
 
-Titles = Mapping[str, Title]
+
+class _Page(NamedTuple):
+    """What every row needs."""
+
+    profile_id: str
+    profile: ProfileState
+    model: TitleModel
+    offers: Offers
+    region: str
+    now_ms: int
+    size: int
+    """Titles of a row at most."""
+    begun: Flags
+    """May be offered, and was left in the middle."""
+    fresh: Ints
+    """Places, newest first: may be recommended, and was not left in the middle."""
+    unseen: Ints
+    """Those of them that the profile never began."""
+    likeness: Floats
+    """By place: how much a title is like those that the profile watched."""
+    recent: Ints
+    """Of the unseen: what was added lately, by age and likeness."""
 
 
 def build_rows(
     profile_id: str,
     profile: ProfileState,
     model: TitleModel,
-    titles: Titles,
+    offers: Offers,
     viewer: Viewer,
     now_ms: int,
     *,
@@ -38,74 +75,163 @@ def build_rows(
     Nothing in them is forbidden to the viewer or was watched to the end. What was begun stands in
     "continue watching" only.
     """
-    count = max(1, min(count, COUNT_MAX))
-    offered = _newest_first(t for t in titles.values() if may_be_offered(t, viewer, now_ms))
-    offered = {key: title for key, title in offered.items() if not profile.is_completed(key)}
-    fresh = {key: title for key, title in offered.items() if not profile.resume_ms(key)}
-    unseen = {key: title for key, title in fresh.items() if key not in profile.titles}
+    if not len(offers):
+        return ()
+    page = _page(profile_id, profile, model, offers, viewer, now_ms, max(1, min(count, COUNT_MAX)))
     rows = [
-        _continue_watching(profile, offered),
-        _top_picks(Context(profile.history(), profile_id), model, titles, fresh, count),
-        *_because_you_watched(profile, model, titles, unseen, count),
-        _popular(model, fresh, count),
-        _new(unseen, now_ms),
+        _continue_watching(page),
+        _top_picks(page),
+        *_because_you_watched(page),
+        *_similar(page),
+        _trending(page),
+        _new(page),
     ]
-    return tuple(_cut(row, count) for row in rows if row.items)
+    return tuple(row for row in rows if row.items)
 
 
-def _continue_watching(profile: ProfileState, offered: Titles) -> RecommendationRow:
-    begun = [(profile.titles[key].at_ms, key) for key in offered if profile.resume_ms(key)]
-    begun.sort(reverse=True)
+def _page(
+    profile_id: str,
+    profile: ProfileState,
+    model: TitleModel,
+    offers: Offers,
+    viewer: Viewer,
+    now_ms: int,
+    size: int,
+) -> _Page:
+    is_open = offers.open_to(viewer, now_ms)
+    seen = np.zeros(len(offers), dtype=np.bool_)
+    begun = np.zeros(len(offers), dtype=np.bool_)
+    seen[offers.places_of(profile.titles)] = True
+    begun[offers.places_of(key for key in profile.titles if profile.resume_ms(key))] = True
+    is_open[offers.places_of(key for key in profile.titles if profile.is_completed(key))] = False
+    fresh = offers.newest_first(is_open & ~begun & ~offers.buried())
+    unseen = fresh[~seen[fresh]]
+    liked = offers.places_of(profile.liked())
+    likeness = offers.likeness.to(offers.likeness.taste(liked))
+    return _Page(
+        profile_id=profile_id,
+        profile=profile,
+        model=model,
+        offers=offers,
+        region=viewer.region,
+        now_ms=now_ms,
+        size=size,
+        begun=is_open & begun,
+        fresh=fresh,
+        unseen=unseen,
+        likeness=likeness,
+        recent=_recent(offers, unseen, likeness, now_ms),
+    )
+
+
+def _continue_watching(page: _Page) -> RecommendationRow:
+    titles = map(page.offers.at, np.flatnonzero(page.begun).tolist())
+    by_age = sorted(
+        ((page.profile.titles[title.content_id].at_ms, title) for title in titles),
+        key=lambda each: (-each[0], each[1].content_id),
+    )
     items = tuple(
         RecommendedTitle(
-            content_id=key,
-            title=offered[key].title,
+            content_id=title.content_id,
+            title=title.title,
             score=float(at_ms),
-            reason=f"You stopped at {_clock(profile.resume_ms(key))}",
-            playhead_ms=profile.resume_ms(key),
+            reason=f"You stopped at {_clock(page.profile.resume_ms(title.content_id))}",
+            playhead_ms=page.profile.resume_ms(title.content_id),
         )
-        for at_ms, key in begun
+        for at_ms, title in by_age[: page.size]
     )
     return RecommendationRow(row="continue-watching", reason="Continue watching", items=items)
 
 
-def _top_picks(
-    context: Context, model: TitleModel, titles: Titles, fresh: Titles, count: int
-) -> RecommendationRow:
-    if not context.history:
-        return RecommendationRow(row="top-picks", reason="Top picks for you", items=())
-    items = tuple(
-        _item(ranked, fresh, _reason(ranked, titles))
-        for ranked in model.rank(context, fresh, count)
-    )
+def _top_picks(page: _Page) -> RecommendationRow:
+    """Of titles that the model cannot tell apart the one most like the profile's comes first."""
+    history = page.profile.history()
+    offers = page.offers
+    items: tuple[RecommendedTitle, ...] = ()
+    if history:
+        alike = page.fresh[np.argsort(-page.likeness[page.fresh], kind="stable")]
+        ranked = page.model.rank(
+            Context(history, page.profile_id),
+            offers.candidates(alike),
+            CHOICES_PER_PLACE * page.size + DRAWN_FROM_MAX,
+        )
+        is_fresh = np.zeros(len(offers), dtype=np.bool_)
+        is_fresh[page.fresh] = True
+        new = page.recent[: 2 * DRAWN_FROM_MAX]
+        picks = choose_picks(
+            ranked,
+            [offers.at(place).content_id for place in new.tolist()],
+            offers.pinned(is_fresh),
+            offers,
+            Reader(page.profile_id, page.profile.liked(), page.now_ms),
+            page.size,
+        )
+        items = tuple(_picked(pick, offers) for pick in picks)
     return RecommendationRow(row="top-picks", reason="Top picks for you", items=items)
 
 
-def _because_you_watched(
-    profile: ProfileState, model: TitleModel, titles: Titles, unseen: Titles, count: int
-) -> list[RecommendationRow]:
+def _because_you_watched(page: _Page) -> list[RecommendationRow]:
     rows: list[RecommendationRow] = []
-    for watched in profile.history()[:BECAUSE_HISTORY_MAX]:
+    unseen = page.offers.candidates(page.unseen)
+    for watched in page.profile.liked()[:BECAUSE_HISTORY_MAX]:
         if len(rows) == BECAUSE_ROWS_MAX:
             break
-        title = titles.get(watched)
-        ranked = model.after(watched, unseen, count) if title is not None else []
-        if title is None or len(ranked) < BECAUSE_TITLES_MIN:
+        title = page.offers.get(watched)
+        ranked = page.model.after(watched, unseen, page.size) if title is not None else []
+        if title is None or len(ranked) < ROW_TITLES_MIN:
             continue
         reason = f"Because you watched {title.title}"
-        items = tuple(_item(each, unseen, reason) for each in ranked)
+        items = tuple(_item(each, page.offers, reason) for each in ranked)
         rows.append(RecommendationRow(row=f"because:{watched}", reason=reason, items=items))
     return rows
 
 
-def _popular(model: TitleModel, fresh: Titles, count: int) -> RecommendationRow:
-    items = tuple(_item(ranked, fresh, "Popular now") for ranked in model.popular(fresh, count))
-    return RecommendationRow(row="popular", reason="Popular now", items=items)
+def _similar(page: _Page) -> list[RecommendationRow]:
+    """Titles like the newest that it liked, by what is written: nobody need have watched them."""
+    newest = next(iter(page.profile.liked()), "")
+    title = page.offers.get(newest)
+    if title is None:
+        return []
+    items = similar_titles(title, page.offers, page.unseen, page.size)
+    if len(items) < ROW_TITLES_MIN:
+        return []
+    reason = f"Similar to {title.title}"
+    return [RecommendationRow(row=f"similar:{newest}", reason=reason, items=items)]
 
 
-def _new(unseen: Titles, now_ms: int) -> RecommendationRow:
-    """What was added lately; where nothing was, the newest there is."""
-    recent = [title for title in unseen.values() if now_ms - title.added_at_ms <= NEW_MS]
+def similar_titles(
+    title: Title, offers: Offers, places: Ints, count: int
+) -> tuple[RecommendedTitle, ...]:
+    """Those of the places that are like the title, most like first; the score is the cosine."""
+    taste = offers.likeness.taste(offers.places_of((title.content_id,)))
+    likeness = offers.likeness.to(taste)[places]
+    order = np.argsort(-likeness, kind="stable")[: count + 1]
+    return tuple(
+        RecommendedTitle(
+            content_id=other.content_id,
+            title=other.title,
+            score=round(float(likeness[place]), 6),
+            reason=_shared(title, other),
+        )
+        for place in order.tolist()
+        if likeness[place] >= SIMILAR_MIN
+        and (other := offers.at(int(places[place]))).content_id != title.content_id
+    )[:count]
+
+
+def _trending(page: _Page) -> RecommendationRow:
+    ranked = page.model.popular(page.offers.candidates(page.fresh), page.size, page.region)
+    items = tuple(
+        _item(
+            each, page.offers, f"Popular now in {page.region}" if each.score > 1 else "Popular now"
+        )
+        for each in ranked
+    )
+    return RecommendationRow(row="trending", reason="Trending now", items=items)
+
+
+def _new(page: _Page) -> RecommendationRow:
+    places = page.recent[: page.size]
     items = tuple(
         RecommendedTitle(
             content_id=title.content_id,
@@ -113,36 +239,62 @@ def _new(unseen: Titles, now_ms: int) -> RecommendationRow:
             score=float(title.added_at_ms),
             reason="New",
         )
-        for title in recent or unseen.values()
+        for title in map(page.offers.at, places.tolist())
     )
     return RecommendationRow(row="new", reason="New for you", items=items)
 
 
-def _newest_first(titles: Iterable[Title]) -> dict[str, Title]:
-    """By id; the order decides between equal scores."""
-    ordered = sorted(titles, key=lambda title: (-title.added_at_ms, title.content_id))
-    return {title.content_id: title for title in ordered}
+def _recent(offers: Offers, unseen: Ints, likeness: Floats, now_ms: int) -> Ints:
+    """What was added lately, by age and likeness; where nothing was, the newest there is."""
+    ages = now_ms - offers.added_at_ms(unseen)
+    recent = unseen[ages <= NEW_MS]
+    if not len(recent):
+        return unseen
+    freshness = 0.5 ** (ages[ages <= NEW_MS] / NEW_HALF_LIFE_MS)
+    scores = freshness + likeness[recent]
+    found: Ints = recent[np.argsort(-scores, kind="stable")]
+    return found
 
 
-def _reason(ranked: Ranked, titles: Titles) -> str:
-    because = titles.get(ranked.because) if ranked.because is not None else None
+def _picked(pick: Pick, offers: Offers) -> RecommendedTitle:
+    if pick.ranked is not None:
+        return _item(pick.ranked, offers, _reason(pick.ranked, offers))
+    title = offers.get(pick.content_id)
+    assert title is not None, "what is picked is offered"
+    is_drawn = pick.propensity < 1.0
+    return RecommendedTitle(
+        content_id=title.content_id,
+        title=title.title,
+        score=0.0,
+        reason="Something different" if is_drawn else "Chosen by our editors",
+        propensity=round(pick.propensity, 6),
+    )
+
+
+def _reason(ranked: Ranked, offers: Offers) -> str:
+    because = offers.get(ranked.because) if ranked.because is not None else None
     if because is not None:
         return f"Because you watched {because.title}"
     return "Popular now" if ranked.is_popular else "New"
 
 
-def _item(ranked: Ranked, titles: Titles, reason: str) -> RecommendedTitle:
+def _shared(title: Title, other: Title) -> str:
+    people = [person for person in title.people if person in other.people]
+    genres = [genre for genre in title.genres if genre in other.genres]
+    if people:
+        return f"Also with {people[0]}"
+    return f"Also {', '.join(genres)}" if genres else f"Similar to {title.title}"
+
+
+def _item(ranked: Ranked, offers: Offers, reason: str) -> RecommendedTitle:
+    title = offers.get(ranked.content_id)
+    assert title is not None, "what is ranked is offered"
     return RecommendedTitle(
         content_id=ranked.content_id,
-        title=titles[ranked.content_id].title,
+        title=title.title,
         score=round(ranked.score, 6),
         reason=reason,
     )
-
-
-def _cut(row: RecommendationRow, count: int) -> RecommendationRow:
-    items: Sequence[RecommendedTitle] = row.items[:count]
-    return RecommendationRow(row=row.row, reason=row.reason, items=tuple(items))
 
 
 def _clock(playhead_ms: int) -> str:

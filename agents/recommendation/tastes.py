@@ -1,4 +1,4 @@
-"""All profiles and the title model together: the fold of `watches.v1`."""
+"""All profiles, the title model and the catalog together: the fold of two topics."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from typing import Final
 from agents.recommendation.blend import Blend
 from agents.recommendation.filters import Viewer
 from agents.recommendation.model import Context, TitleModel
+from agents.recommendation.offers import Offers
 from agents.recommendation.profile import ProfileState, apply
-from agents.recommendation.rows import Titles, build_rows
-from schemas.recommendations import RecommendationRow
+from agents.recommendation.rows import build_rows, similar_titles
+from schemas.recommendations import (
+    ExpertPart,
+    RecommendationRow,
+    RecommendedTitle,
+    TitleExplained,
+)
 from schemas.watching import Watch
 
 _NOBODY: Final = ProfileState()
@@ -20,6 +26,7 @@ class Tastes:
 
     def __init__(self, model: TitleModel | None = None) -> None:
         self.model: TitleModel = model or Blend()
+        self.offers = Offers()
         self._profiles: dict[str, ProfileState] = {}
         self._applied: dict[int, int] = {}
 
@@ -34,7 +41,7 @@ class Tastes:
         profile = self._profiles.setdefault(watch.profile_id, ProfileState())
         learned = apply(profile, watch)
         if learned is not None:
-            context = Context(learned.history, watch.profile_id)
+            context = Context(learned.history, watch.profile_id, region=learned.region)
             self.model.learn(context, learned.content_id, learned.weight, learned.at_ms)
         return True
 
@@ -51,9 +58,38 @@ class Tastes:
         self._profiles.pop(profile_id, None)
         self.model.forget(profile_id)
 
+    def explain(self, profile_id: str, content_id: str) -> TitleExplained:
+        """Why the title stands where it stands for the profile; the largest part first."""
+        profile = self._profiles.get(profile_id, _NOBODY)
+        history = profile.history()
+        parts = self.model.explain(Context(history, profile_id), content_id)
+        parts.sort(key=lambda part: -abs(part.score * part.weight))
+        vectors = self.offers.likeness
+        likeness = vectors.to(vectors.taste(self.offers.places_of(profile.liked())))
+        return TitleExplained(
+            profile_id=profile_id,
+            content_id=content_id,
+            history_count=len(history),
+            is_completed=profile.is_completed(content_id),
+            likeness=float(likeness[self.offers.places_of((content_id,))].sum()),
+            experts=tuple(
+                ExpertPart(expert=expert, score=score, weight=weight, part=score * weight)
+                for expert, score, weight in parts
+            ),
+            model_version=self.model.version,
+        )
+
+    def similar(self, content_id: str, count: int) -> tuple[RecommendedTitle, ...]:
+        """Listed titles like this one; none where the catalog does not have it."""
+        title = self.offers.get(content_id)
+        if title is None:
+            return ()
+        places = self.offers.newest_first(self.offers.listed())
+        return similar_titles(title, self.offers, places, count)
+
     def rows(
-        self, profile_id: str, titles: Titles, viewer: Viewer, now_ms: int, *, count: int
+        self, profile_id: str, viewer: Viewer, now_ms: int, *, count: int
     ) -> tuple[RecommendationRow, ...]:
         """The profile's rows now."""
         profile = self._profiles.get(profile_id, _NOBODY)
-        return build_rows(profile_id, profile, self.model, titles, viewer, now_ms, count=count)
+        return build_rows(profile_id, profile, self.model, self.offers, viewer, now_ms, count=count)

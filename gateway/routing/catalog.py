@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway import catalog, edge
+from gateway import catalog, edge, recommending
 from gateway.bodies import (
     EventsAccepted,
     EventsPartlyAccepted,
@@ -15,6 +15,7 @@ from gateway.bodies import (
 from gateway.routing.route import COUNTED, NDJSON, Body, Query, Route, json_body
 from schemas.catalog import Title
 from schemas.delivery import EdgeLog
+from schemas.recommendations import Recommendations, SimilarTitles, TitleExplained
 
 _EVENTS_ANSWERS: Final = {202: EventsAccepted, 207: EventsPartlyAccepted}
 
@@ -67,6 +68,49 @@ CATALOG_ROUTES: Final[tuple[Route, ...]] = (
         access="viewer",
         query={"count": Query(says="titles per row, 1 to 100; 20 unless told", type_="integer")},
         answers={200: RecommendationsAnswer},
+        problems=(400, 404),
+    ),
+    Route(
+        name="lookAtRecommendations",
+        method="GET",
+        path="/v1/admin/profiles/{profile_id}/recommendations",
+        handler=recommending.look_at_recommendations,
+        says="A profile's rows as it would get them now; recorded nowhere",
+        traffic="account",
+        access="admin",
+        roles=recommending.ROLES,
+        query={
+            "maturity": Query(says="its limit in years; 18 unless told", type_="integer"),
+            "region": Query(says="ISO 3166-1 region where it would watch"),
+            "plan": Query(says="plan of its account"),
+            "count": Query(says="titles per row, up to 100; 20 unless told", type_="integer"),
+        },
+        answers={200: Recommendations},
+        problems=(400,),
+    ),
+    Route(
+        name="explainTitle",
+        method="GET",
+        path="/v1/admin/profiles/{profile_id}/recommendations/{content_id}",
+        handler=recommending.explain_title,
+        says="Each expert's part in a title's place for a profile",
+        traffic="account",
+        access="admin",
+        roles=recommending.ROLES,
+        answers={200: TitleExplained},
+        problems=(404,),
+    ),
+    Route(
+        name="getSimilarTitles",
+        method="GET",
+        path="/v1/admin/titles/{content_id}/similar",
+        handler=recommending.get_similar,
+        says="Listed titles like this one, by what is written of them",
+        traffic="account",
+        access="admin",
+        roles=recommending.ROLES,
+        query={"count": Query(says="up to 100; 20 unless told", type_="integer")},
+        answers={200: SimilarTitles},
         problems=(400, 404),
     ),
     Route(

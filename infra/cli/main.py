@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, str]] = {
     "content": "infra.cli.content",
     "experiment": "infra.cli.experiment",
     "accounts": "infra.cli.accounts",
+    "recommend": "infra.cli.recommend",
     "subscriptions": "infra.cli.subscriptions",
     "license": "infra.cli.license",
     "keys": "infra.cli.keys",

@@ -139,7 +139,28 @@ async def test_a_subscription_decides_what_explain_says(operator: Operator) -> N
     assert email not in (await operator.done("accounts", "list", "--json")).out
 
 
-async def _add_profile(operator: Operator, email: str) -> None:
+async def test_an_operator_sees_what_is_recommended_and_why(operator: Operator) -> None:
+    email = f"{secrets.token_hex(4)}@example.org"
+    await operator.sign_up(email)
+    profile_id = await _add_profile(operator, email)
+    change = ("subscriptions", "set", "--email", email, "--plan", "standard")
+    await operator.done(*change)
+    items = (await operator.done("recommend", "for", profile_id, "--json")).json
+    assert CONTENT_ID in {item["content_id"] for item in items}
+    assert "New" in (await operator.done("recommend", "for", profile_id)).out
+    explained = (await operator.done("recommend", "why", profile_id, CONTENT_ID, "--json")).json
+    assert {each["expert"] for each in explained["experts"]} >= {"last", "week", "markov"}
+    assert (
+        "above the mean title"
+        in (await operator.done("recommend", "why", profile_id, CONTENT_ID)).out
+    )
+    assert (await operator.done("recommend", "similar", CONTENT_ID, "--json")).json == []
+    for wrong in (("for", "nobody"), ("similar", "unknown"), ("why", profile_id, "unknown")):
+        said = await operator.run("recommend", *wrong)
+        assert (said.code, "Traceback" in said.err) == (1, False)
+
+
+async def _add_profile(operator: Operator, email: str) -> str:
     async with aiohttp.ClientSession(operator.deployment.gateway_url()) as http:
         grant = {"grant_type": "password", "username": email, "password": "correct horse"}
         async with http.post("/v1/tokens", json=grant) as response:
@@ -147,6 +168,7 @@ async def _add_profile(operator: Operator, email: str) -> None:
         bearer = {"Authorization": f"Bearer {token}"}
         async with http.post("/v1/profiles", json={"name": "Ada"}, headers=bearer) as response:
             assert response.status == 201
+            return str((await response.json())["profile_id"])
 
 
 async def test_what_is_revoked_is_denied_until_it_is_reinstated(operator: Operator) -> None:

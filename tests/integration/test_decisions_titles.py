@@ -13,10 +13,14 @@ from agents.catalog.soundness import CatalogLimits
 from agents.recommendation.agent import RecommendationAgent
 from schemas.catalog import PutTitle, RemoveTitle, Title, TitleRemoved, TitleStored
 from schemas.recommendations import (
+    ExplainTitle,
     GetRecommendations,
     GetResumePoint,
+    GetSimilar,
     Recommendations,
     ResumePoint,
+    SimilarTitles,
+    TitleExplained,
 )
 from schemas.watching import Watch
 from streams.broker import Broker
@@ -113,9 +117,24 @@ class Profile:
         await self._house.publisher.publish(WATCHES, self._profile_id, watch)
         return watch
 
-    async def rows(self) -> dict[str, list[str]]:
+    async def why(self, content_id: str) -> TitleExplained:
+        request = ExplainTitle(profile_id=self._profile_id, content_id=content_id)
+        explained: TitleExplained = await self._house.gateway.ask(
+            RECOMMENDATION_REQUESTS,
+            self._profile_id,
+            request,
+            TitleExplained,
+            deadline_ms=DEADLINE_MS,
+        )
+        return explained
+
+    async def rows(self, *, is_look: bool = False) -> dict[str, list[str]]:
         request = GetRecommendations(
-            profile_id=self._profile_id, account_id="account-1", maturity=18, region="DE"
+            profile_id=self._profile_id,
+            account_id="account-1",
+            maturity=18,
+            region="DE",
+            is_look=is_look,
         )
         answer: Recommendations = await self._house.gateway.ask(
             RECOMMENDATION_REQUESTS,
@@ -155,7 +174,7 @@ async def test_each_watch_changes_the_rows_and_a_restart_forgets_nothing(house: 
     viewer = Profile(house)
     async with house.working(a_recommendation_agent(house)):
         first = await viewer.rows()
-        assert sorted(first["popular"]) == ["a", "b", "c"]
+        assert sorted(first["trending"]) == ["a", "b", "c"]
         await viewer.watch("a", "completed", playhead_ms=60_000)
         assert await updates.wait_until(lambda: updates.get("profile-1") is not None, 10_000)
         second = await viewer.rows()
@@ -167,7 +186,13 @@ async def test_each_watch_changes_the_rows_and_a_restart_forgets_nothing(house: 
         )
         assert await viewer.resume_ms("b") == 31_000
         assert await viewer.resume_ms("a") == 0
-        before = await viewer.rows()
+        recorded = len(await house.records(RECOMMENDATIONS_SERVED))
+        before = await viewer.rows(is_look=True)
+        explained = await viewer.why("c")
+        assert explained.history_count == 2
+        assert max(explained.experts, key=lambda each: each.part).part > 0
+        assert len(await house.records(RECOMMENDATIONS_SERVED)) == recorded
+        assert await viewer.rows() == before
     async with house.working(a_recommendation_agent(house)):
         assert await viewer.rows() == before
         assert await viewer.resume_ms("b") == 31_000
@@ -188,3 +213,17 @@ async def test_a_new_profile_is_offered_the_newest_and_starts_at_zero(house: Hou
         viewer = Profile(house, "new-profile")
         assert await viewer.rows() == {"new": ["fresh"]}
         assert await viewer.resume_ms("fresh") == 0
+
+
+async def test_a_title_nobody_watched_is_like_another(house: House) -> None:
+    for name, genre in (("crime-1", "crime"), ("crime-2", "crime"), ("kids", "kids")):
+        await house.put_title(a_title(name, genres=(genre,)))
+    async with house.working(a_recommendation_agent(house)):
+        found: SimilarTitles = await house.gateway.ask(
+            RECOMMENDATION_REQUESTS,
+            "crime-1",
+            GetSimilar(content_id="crime-1"),
+            SimilarTitles,
+            deadline_ms=DEADLINE_MS,
+        )
+    assert [item.content_id for item in found.items] == ["crime-2"]

@@ -68,6 +68,7 @@ VIEWS = [
     "key_deliveries",
     "bitrate_effects",
     "experiment_results",
+    "recommendation_quality",
 ]
 PERSONAL = {"session_id", "account_id", "profile_id", "network"}
 DURATION_MS = 60_000
@@ -111,21 +112,7 @@ async def an_evening(stage: Stage) -> None:
     publish = stage.publisher.publish
     await stage.send(*events, *events[:2])
     await publish(SESSION_SUMMARIES, session, summary)
-    await publish(
-        KEY_DELIVERIES,
-        "content",
-        KeysDelivered(
-            request_id="request",
-            content_id="content",
-            key_ids=("a" * 32, "b" * 32),
-            tiers=("audio", "sd"),
-            asker="gateway-1",
-            asker_role="gateway",
-            sender="encoder",
-            certificates=("c" * 64,),
-            at_ms=now_ms,
-        ),
-    )
+    await publish(KEY_DELIVERIES, "content", a_delivery(now_ms))
     lost = SessionSummary(
         session_id=a_session_id(),
         version=1,
@@ -148,13 +135,12 @@ async def an_evening(stage: Stage) -> None:
         decided_at_ms=now_ms,
     )
     await publish(BITRATE_DECISIONS, session, ceiling)
-    await publish(RECOMMENDATIONS_SERVED, "profile", served(now_ms))
+    for model_version, before_ms in (("older", 120_000), ("m1", 60_000)):
+        page = served(now_ms - before_ms, model_version)
+        await publish(RECOMMENDATIONS_SERVED, "profile", page)
     await publish(STEERING_DECISIONS, "*", a_decision(1))
     for content_id in ("content", "gone"):
-        title = Title(
-            content_id=content_id, title=f"The {content_id}", duration_ms=DURATION_MS, version=1
-        )
-        await publish(CATALOG_TITLES, content_id, title)
+        await publish(CATALOG_TITLES, content_id, a_known_title(content_id))
     await publish(CATALOG_TITLES, "gone", None)
     await publish(ACCOUNT_EVENTS, "account", an_account_event("account_created", 1, "basic"))
     await publish(ACCOUNT_EVENTS, "account", an_account_event("subscription_changed", 2, "premium"))
@@ -167,12 +153,36 @@ async def an_evening(stage: Stage) -> None:
     await stage.publisher.publish_many(PLAYBACK_EVENTS, [(session, b"nonsense")])
     for sql, expected in (
         ("SELECT count() FROM events", len(events)),
-        ("SELECT count() FROM decisions_raw", 13),
+        ("SELECT count() FROM decisions_raw", 14),
         ("SELECT count() FROM sessions", 2),
         ("SELECT count() FROM dead_letters", 1),
         ("SELECT uniqExact(topic) >= 10 FROM ingest_progress", 1),
     ):
         await stage.until(sql, expected)
+
+
+def a_known_title(content_id: str) -> Title:
+    return Title(
+        content_id=content_id,
+        title=f"The {content_id}",
+        duration_ms=DURATION_MS,
+        genres=("crime", "drama"),
+        version=1,
+    )
+
+
+def a_delivery(now_ms: int) -> KeysDelivered:
+    return KeysDelivered(
+        request_id="request",
+        content_id="content",
+        key_ids=("a" * 32, "b" * 32),
+        tiers=("audio", "sd"),
+        asker="gateway-1",
+        asker_role="gateway",
+        sender="encoder",
+        certificates=("c" * 64,),
+        at_ms=now_ms,
+    )
 
 
 def a_license(session: str, outcome: Any, reason: str, now_ms: int) -> LicenseDecision:
@@ -194,14 +204,21 @@ def a_license(session: str, outcome: Any, reason: str, now_ms: int) -> LicenseDe
     )
 
 
-def served(now_ms: int) -> Recommendations:
+def served(at_ms: int, model_version: str) -> Recommendations:
     items = tuple(
-        RecommendedTitle(content_id=name, title=name, score=0.5, reason="because")
-        for name in ("content", "other")
+        RecommendedTitle(
+            content_id=name, title=name, score=0.5, reason="because", propensity=propensity
+        )
+        for name, propensity in (("other", 1.0), ("content", 0.25))
     )
     rows = tuple(RecommendationRow(row=row, reason="r", items=items) for row in ("a", "b"))
     return Recommendations(
-        profile_id="profile", rows=rows, model_version="m1", as_of_ms=now_ms, account_id="account"
+        profile_id="profile",
+        rows=rows,
+        model_version=model_version,
+        as_of_ms=at_ms,
+        account_id="account",
+        policy_version="rows",
     )
 
 
@@ -284,13 +301,25 @@ async def test_decisions_have_their_types(reader: Store) -> None:
         ["*", ["alpha", "beta"], 5]
     ]
     assert await reader.query(
-        "SELECT row, row_position, position, content_id, score FROM recommendations_served"
-        " ORDER BY row_position, position"
+        "SELECT row, row_position, position, content_id, score, policy_version, propensity"
+        " FROM recommendations_served WHERE model_version = 'm1' ORDER BY row_position, position"
     ) == [
-        ["a", 1, 1, "content", 0.5],
-        ["a", 1, 2, "other", 0.5],
-        ["b", 2, 1, "content", 0.5],
-        ["b", 2, 2, "other", 0.5],
+        ["a", 1, 1, "other", 0.5, "rows", 1.0],
+        ["a", 1, 2, "content", 0.5, "rows", 0.25],
+        ["b", 2, 1, "other", 0.5, "rows", 1.0],
+        ["b", 2, 2, "content", 0.5, "rows", 0.25],
+    ]
+
+
+async def test_a_play_counts_for_the_last_page_that_offered_it(reader: Store) -> None:
+    """Watched, not to the end; it was the second of its row."""
+    assert await reader.query(
+        "SELECT model_version, policy_version, list_count, shown_count, clicked_count,"
+        " watched_count, completed_count, click_through_ratio, completion_ratio, coverage_ratio,"
+        " diversity, round(ndcg, 3) FROM recommendation_quality ORDER BY model_version"
+    ) == [
+        ["m1", "rows", 1, 2, 1, 1, 0, 0.5, 0.0, 1.0, 0.5, 0.631],
+        ["older", "rows", 1, 2, 0, 0, 0, 0.0, None, 1.0, 0.5, None],
     ]
 
 

@@ -30,7 +30,7 @@ class Viewers:
 
     def __init__(self, title_ids: list[str]) -> None:
         self.model = Blend()
-        self._candidates = Candidates(title_ids)
+        self._candidates = Candidates.of(title_ids)
         self._viewers: dict[str, _Viewer] = {}
 
     def recommend(self, viewer: str) -> Ranking:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from schemas.accounts import (
     AccountView,
@@ -35,14 +36,19 @@ from schemas.catalog import PutTitle, TitleStored
 from schemas.licenses import BoundKeys, ClearKey, ContentKeys, Keys, TierKey
 from schemas.packaging import RequestPackagerKeys
 from schemas.recommendations import (
+    ExpertPart,
+    ExplainTitle,
     ForgetProfile,
     GetRecommendations,
     GetResumePoint,
+    GetSimilar,
     ProfileForgotten,
     RecommendationRow,
     Recommendations,
     RecommendedTitle,
     ResumePoint,
+    SimilarTitles,
+    TitleExplained,
 )
 from schemas.sessions import (
     Devices,
@@ -85,6 +91,26 @@ def _rows(question: GetRecommendations) -> Recommendations:
         model_version="1",
         as_of_ms=NOW_MS,
     )
+
+
+def _explained(question: ExplainTitle) -> TitleExplained:
+    return TitleExplained(
+        profile_id=question.profile_id,
+        content_id=question.content_id,
+        history_count=1,
+        is_completed=False,
+        likeness=0.5,
+        experts=(ExpertPart(expert="last", score=2.0, weight=0.5, part=1.0),),
+        model_version="1",
+    )
+
+
+_RECOMMENDED: Final[dict[type, Callable[[Any], Any]]] = {
+    GetRecommendations: _rows,
+    ExplainTitle: _explained,
+    GetSimilar: lambda question: SimilarTitles(content_id=question.content_id, items=()),
+    GetResumePoint: lambda _: ResumePoint(playhead_ms=61_000),
+}
 
 
 def let_all_answer(world: World) -> None:
@@ -151,8 +177,7 @@ def let_all_answer(world: World) -> None:
                 until_ms=command.until_ms,
             ),
         ),
-        GetResumePoint: lambda _: ResumePoint(playhead_ms=61_000),
-        GetRecommendations: _rows,
+        **_RECOMMENDED,
         EraseAccount: lambda _: Done(),
         ForgetProfile: lambda command: ProfileForgotten(profile_id=command.profile_id),
         PutTitle: lambda command: TitleStored(title=command.title),

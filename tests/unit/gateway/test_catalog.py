@@ -137,3 +137,26 @@ async def test_the_last_known_rows_are_given_while_the_agent_is_away(
         assert (await answer.json())["model_version"] == "7"
     status, problem = await _rows(world, client, world.new_id())
     assert (status, problem["outcome"]) == (503, "unknown")
+
+
+async def test_an_operator_looks_at_rows_reasons_and_likeness(
+    world: World, client: aiohttp.ClientSession
+) -> None:
+    let_all_answer(world)
+    world.titles.put("tears", a_title())
+    profile = f"/v1/admin/profiles/{PROFILE_ID}/recommendations"
+    for path, status in (
+        (f"{profile}?maturity=12&region=SE&plan=basic&count=3", 200),
+        (f"{profile}?maturity=99", 400),
+        (f"{profile}/tears", 200),
+        (f"{profile}/unknown", 404),
+        ("/v1/admin/titles/tears/similar?count=3", 200),
+        ("/v1/admin/titles/unknown/similar", 404),
+    ):
+        async with client.get(path, headers=bearer(world.admin_token("operator"))) as answer:
+            assert answer.status == status, path
+        async with client.get(path, headers=bearer(world.admin_token("billing"))) as answer:
+            assert answer.status == 403
+    (asked,) = (q for _, _, q in world.asker.asked if isinstance(q, GetRecommendations))
+    assert asked.is_look
+    assert (asked.maturity, asked.region, asked.plan, asked.count) == (12, "SE", "basic", 3)

@@ -144,7 +144,7 @@ def test_asking_changes_nothing() -> None:
 
 def test_candidates_are_looked_up_again_when_titles_became_known() -> None:
     model = Blend()
-    candidates = Candidates(TITLES)
+    candidates = Candidates.of(TITLES)
     assert model.rank(Context(()), candidates, 1)[0].content_id == "a"
     learned([Play(f"p{n}", "c") for n in range(5)], model)
     assert model.rank(Context(()), candidates, 1)[0].content_id == "c"

@@ -116,3 +116,19 @@ def test_completed_is_never_taken_back(seen: list[Watch]) -> None:
         apply(profile, watch)
         completed |= {key for key in profile.titles if profile.is_completed(key)}
         assert all(profile.is_completed(key) for key in completed)
+
+
+def test_what_was_left_soon_is_not_liked_until_it_is_watched_on() -> None:
+    profile = ProfileState()
+    apply(profile, a_watch("a", "progressed"))
+    apply(profile, a_watch("b", at_ms=NOW_MS + 1))
+    left = a_watch("b", "abandoned", playhead_ms=20_000, completion_ratio=0.02, at_ms=NOW_MS + 2)
+    apply(profile, left)
+    assert profile.history() == ("b", "a")
+    assert profile.liked() == ("a",)
+    on = a_watch("b", "progressed", session_id="on", completion_ratio=0.3, at_ms=NOW_MS + 3)
+    apply(profile, on)
+    assert profile.liked() == ("b", "a")
+    late = a_watch("b", "abandoned", session_id="on", completion_ratio=0.5, at_ms=NOW_MS + 4)
+    apply(profile, late)
+    assert profile.liked() == ("b", "a")

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.recommendation.filters import Viewer, may_be_offered
+from agents.recommendation.model import Context
 from agents.recommendation.tastes import Tastes
-from schemas.catalog import Title
+from schemas.catalog import Editorial, Title
 from schemas.recommendations import RecommendationRow
 from schemas.watching import Watch
 from tests.builders import NOW_MS, a_title, a_watch
@@ -25,8 +29,15 @@ def rows(
     viewer: Viewer = ADULT,
     profile_id: str = "profile-1",
 ) -> dict[str, RecommendationRow]:
-    found = tastes.rows(profile_id, titles, viewer, NOW_MS, count=20)
+    found = listing(tastes, titles).rows(profile_id, viewer, NOW_MS, count=20)
     return {row.row: row for row in found}
+
+
+def listing(tastes: Tastes, titles: dict[str, Title]) -> Tastes:
+    """The same, with these titles in its catalog."""
+    for content_id, title in titles.items():
+        tastes.offers.put(content_id, title)
+    return tastes
 
 
 def ids(row: RecommendationRow | None) -> list[str]:
@@ -45,7 +56,7 @@ def test_a_new_profile_gets_what_is_popular_now() -> None:
         *(a_watch("b", profile_id=f"p{n}") for n in range(3)), a_watch("a", profile_id="p9")
     )
     found = rows(tastes, catalog(a_title("a"), a_title("b"), a_title("c")), profile_id="nobody")
-    assert ids(found["popular"]) == ["b", "a"]
+    assert ids(found["trending"]) == ["b", "a"]
     assert "continue-watching" not in found
     assert "top-picks" not in found
 
@@ -119,7 +130,7 @@ def test_a_record_is_learned_once() -> None:
 
 def test_rows_are_cut_to_the_count() -> None:
     titles = catalog(*(a_title(f"t{n}") for n in range(30)))
-    found = Tastes().rows("p", titles, ADULT, NOW_MS, count=5)
+    found = listing(Tastes(), titles).rows("p", ADULT, NOW_MS, count=5)
     assert [len(row.items) for row in found] == [5]
 
 
@@ -157,13 +168,13 @@ def test_nothing_forbidden_or_completed_is_ever_offered(
     titles: dict[str, Title], watches: list[Watch], maturity: int
 ) -> None:
     viewer = Viewer(maturity=maturity, region="DE", plan="basic")
-    tastes = fed(*watches)
+    tastes = listing(fed(*watches), titles)
     completed = {
         watch.content_id
         for watch in watches
         if watch.profile_id == "profile-1" and watch.step == "completed"
     }
-    found = tastes.rows("profile-1", titles, viewer, NOW_MS, count=20)
+    found = tastes.rows("profile-1", viewer, NOW_MS, count=20)
     for row in found:
         assert row.items
         names = ids(row)
@@ -172,7 +183,8 @@ def test_nothing_forbidden_or_completed_is_ever_offered(
             assert may_be_offered(titles[item.content_id], viewer, NOW_MS)
             assert item.content_id not in completed
             assert item.reason
-    assert found == fed(*watches).rows("profile-1", titles, viewer, NOW_MS, count=20)
+    again = listing(fed(*watches), titles)
+    assert found == again.rows("profile-1", viewer, NOW_MS, count=20)
 
 
 def test_a_profile_that_is_forgotten_begins_anew() -> None:
@@ -183,3 +195,130 @@ def test_a_profile_that_is_forgotten_begins_anew() -> None:
     tastes.forget("nobody")
     assert len(tastes) == 0
     assert tastes.resume_ms("profile-1", "a") == 0
+
+
+def test_new_titles_are_found_by_what_is_written_of_them_without_a_watch() -> None:
+    tastes = fed(a_watch("seen", "completed"))
+    age_ms = 3 * DAY_MS
+    titles = catalog(
+        a_title("seen", genres=("crime", "drama"), people=("Ida Lund",)),
+        a_title("kids", genres=("kids",)),
+        a_title("crime", genres=("crime",), added_at_ms=NOW_MS - age_ms),
+        a_title("hers", genres=("drama",), people=("Ida Lund",), added_at_ms=NOW_MS - age_ms),
+    )
+    found = rows(tastes, titles)
+    assert ids(found["similar:seen"]) == ["hers", "crime"]
+    assert [item.reason for item in found["similar:seen"].items] == [
+        "Also with Ida Lund",
+        "Also crime",
+    ]
+    assert ids(found["new"])[-1] == "kids"
+
+
+def test_a_region_has_its_own_trend() -> None:
+    watches = [a_watch("everywhere", profile_id=f"p{n}", region="US") for n in range(5)]
+    tastes = fed(*watches, a_watch("here", profile_id="p9", region="DE"))
+    found = rows(tastes, catalog(a_title("everywhere"), a_title("here")), profile_id="nobody")
+    assert ids(found["trending"]) == ["here", "everywhere"]
+    assert found["trending"].items[0].reason == "Popular now in DE"
+    assert found["trending"].items[1].reason == "Popular now"
+
+
+def many(**changes: Any) -> dict[str, Title]:
+    return catalog(*(a_title(f"t{n}", **changes) for n in range(40)))
+
+
+def test_an_editor_pins_buries_and_caps() -> None:
+    tastes = fed(a_watch("t0", "completed"))
+    titles = many(genres=("crime",), editorial=Editorial(genre_titles_max=3)) | catalog(
+        a_title("pinned", editorial=Editorial(pinned_place=2)),
+        a_title("hidden", editorial=Editorial(pinned_place=1, is_buried=True)),
+        a_title("adult", maturity=21, editorial=Editorial(pinned_place=1)),
+        a_title("plain"),
+    )
+    found = rows(tastes, titles)
+    picks = ids(found["top-picks"])
+    assert picks[1] == "pinned"
+    assert found["top-picks"].items[1].reason == "Chosen by our editors"
+    assert "plain" in picks
+    assert sum(titles[name].genres == ("crime",) for name in picks) == 3
+    assert all("hidden" not in ids(row) and "adult" not in ids(row) for row in found.values())
+
+
+def test_a_boost_moves_a_title_up() -> None:
+    tastes = fed(a_watch("t0", "completed"))
+    last = ids(rows(tastes, many())["top-picks"])[6]
+    boosted = many() | catalog(a_title(last, editorial=Editorial(boost=50.0)))
+    assert ids(rows(fed(a_watch("t0", "completed")), boosted)["top-picks"])[0] == last
+
+
+def test_one_place_in_ten_is_drawn_and_says_how_probable_it_was() -> None:
+    titles = many()
+    drawn: Counter[str] = Counter()
+    propensities: dict[str, float] = {}
+    for number in range(400):
+        profile_id = f"p{number}"
+        tastes = fed(a_watch("t0", "completed", profile_id=profile_id))
+        items = rows(tastes, titles, profile_id=profile_id)["top-picks"].items
+        assert [place for place, item in enumerate(items) if item.propensity < 1] == [7, 17]
+        drawn[items[7].content_id] += 1
+        propensities[items[7].content_id] = items[7].propensity
+    for content_id, propensity in propensities.items():
+        assert abs(drawn[content_id] / 400 - propensity) < 0.1
+    assert len(drawn) > 5
+
+
+def test_a_changed_or_removed_title_is_offered_as_it_is_now() -> None:
+    tastes = listing(Tastes(), catalog(a_title("a"), a_title("b")))
+    tastes.offers.put("a", None)
+    tastes.offers.put("b", a_title("b", regions=("US",)))
+    assert tastes.rows("p", ADULT, NOW_MS, count=20) == ()
+    tastes.offers.put("a", a_title("a"))
+    assert ids(tastes.rows("p", ADULT, NOW_MS, count=20)[0]) == ["a"]
+
+
+@given(titles_strategy, st.sampled_from([0, 12, 18]), st.sampled_from(["DE", "US", "FR"]))
+def test_columns_say_what_the_filter_says(
+    titles: dict[str, Title], maturity: int, region: str
+) -> None:
+    viewer = Viewer(maturity=maturity, region=region, plan="basic")
+    offers = listing(Tastes(), titles).offers
+    expected = [may_be_offered(title, viewer, NOW_MS) for title in titles.values()]
+    assert offers.open_to(viewer, NOW_MS).tolist() == expected
+
+
+def test_the_parts_of_the_experts_add_up_to_the_order_of_the_ranking() -> None:
+    tastes = Tastes()
+    offset = 0
+    for n in range(30):
+        for content_id in ("a", "b", "c", "d")[: 2 + n % 3]:
+            tastes.take(a_watch(content_id, profile_id=f"p{n}", at_ms=NOW_MS + offset), 0, offset)
+            offset += 1
+    tastes.take(a_watch("a", "completed"), 0, offset)
+    listing(tastes, catalog(*(a_title(content_id) for content_id in "abcd")))
+    ranked = [
+        each.content_id
+        for each in tastes.model.rank(Context(("a",), "profile-1"), ["b", "c", "d"], 3)
+    ]
+    scores = {
+        content_id: sum(part.part for part in tastes.explain("profile-1", content_id).experts)
+        for content_id in ("b", "c", "d")
+    }
+    assert sorted(scores, key=lambda content_id: -scores[content_id]) == ranked
+    assert tastes.explain("profile-1", "a").is_completed
+    assert tastes.similar("unknown", 5) == ()
+
+
+def test_what_was_left_soon_speaks_for_nothing() -> None:
+    left = a_watch("left", "abandoned", completion_ratio=0.01, at_ms=NOW_MS + 1)
+    tastes = fed(a_watch("seen", "completed"), a_watch("left"), left)
+    titles = catalog(
+        a_title("seen", genres=("crime",)),
+        a_title("left", genres=("kids",)),
+        *(a_title(f"crime-{n}", genres=("crime",)) for n in range(3)),
+        *(a_title(f"kids-{n}", genres=("kids",)) for n in range(3)),
+    )
+    found = rows(tastes, titles)
+    assert "similar:left" not in found
+    assert ids(found["similar:seen"]) == ["crime-0", "crime-1", "crime-2"]
+    assert ids(found["new"])[:3] == ["crime-0", "crime-1", "crime-2"]
