@@ -20,7 +20,7 @@ from schemas.packaging import KeysDelivered
 from schemas.recommendations import Recommendations
 from schemas.revocations import Revocation
 from schemas.sessions import Lease, Session, SessionControl
-from schemas.steering import SteeringDecision
+from schemas.steering import CdnSettings, SteeringDecision
 from schemas.watching import SessionSummary, Watch
 from streams.topic import Family, Topic
 
@@ -313,6 +313,19 @@ STEERING_DECISIONS: Final = Topic(
     retention_ms=30 * _DAY_MS,
     is_recorded=True,
     has_dead_letters=True,
+)
+CDN_SETTINGS: Final = Topic(
+    name="cdn.settings.v1",
+    carries="what operators say of CDNs: capacity, commit, price, drained or not",
+    key="cdn",
+    value=CdnSettings,
+    family=Family.SINGLE,
+    writer="operator",
+    readers=("steering", "analytics"),
+    retention_ms=None,
+    is_compacted=True,
+    is_authenticated=True,
+    is_recorded=True,
 )
 CATALOG_REQUESTS: Final = Topic(
     name="catalog.requests.v1",
