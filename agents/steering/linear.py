@@ -47,6 +47,7 @@ class LinearProgram:
     def solve(self) -> Floats | None:
         """The columns' values; None where nothing is within all bounds, or in time."""
         highs = highspy.Highs()
+        highs.setOptionValue("log_to_console", False)
         highs.setOptionValue("output_flag", False)
         highs.setOptionValue("threads", 1)
         highs.setOptionValue("time_limit", SOLVE_S_MAX)
