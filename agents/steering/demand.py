@@ -71,19 +71,22 @@ def fold_small(
     return {key: cohort_of(key[0], key[1] if key in own else 0) for key in sorted(counted)}
 
 
-def wanted_kbps(last_kbps: float | None, seen: Bucket, *, is_held: bool) -> float | None:
-    """What a session takes on average, smoothed: bytes over what they play.
-
-    Who waits for answers or is under a ceiling (`is_held`) wants at least what it took before.
-    """
+def played_kbps(seen: Bucket) -> float | None:
+    """What a session took on average: bytes over what they play."""
     size_bytes, media_ms = max(
         (seen.player_bytes, seen.player_media_ms), (seen.edge_bytes, seen.edge_media_ms)
     )
-    if not media_ms or not size_bytes:
-        return last_kbps
-    kbps = size_bytes * 8 / media_ms
-    if last_kbps is None:
-        return kbps
+    return size_bytes * 8 / media_ms if media_ms and size_bytes else None
+
+
+def wanted_kbps(last_kbps: float | None, seen: Bucket, *, is_held: bool) -> float | None:
+    """What a session takes on average, smoothed.
+
+    Who waits for answers or is under a ceiling (`is_held`) wants at least what it took before.
+    """
+    kbps = played_kbps(seen)
+    if kbps is None or last_kbps is None:
+        return last_kbps if kbps is None else kbps
     if kbps < last_kbps and (is_held or seen.late > LATE_RATIO_MAX * seen.requests):
         return last_kbps
     return last_kbps + SMOOTHED * (kbps - last_kbps)

@@ -11,7 +11,14 @@ from typing import Final
 
 import msgspec
 
-from agents.steering.demand import Watcher, Watchers, demand_of, fold_small, wanted_kbps
+from agents.steering.demand import (
+    Watcher,
+    Watchers,
+    demand_of,
+    fold_small,
+    played_kbps,
+    wanted_kbps,
+)
 from agents.steering.edges import EdgeMemory, Interval, bad_ratio_of, edge_of, judge
 from agents.steering.plan import Allocation, Edge, Problem, Shares, order_of
 from agents.steering.policy import (
@@ -31,6 +38,8 @@ PLAN_MS: Final = 5_000
 REGIONS_MAX: Final = 256
 SHARE_CHANGE_MIN: Final = 0.01
 CEILING_CHANGE_MIN: Final = 0.05
+CEILING_GROWTH: Final = 1.1
+"""A plan, at most."""
 
 Place = tuple[str, int]
 """Region and network (ASN)."""
@@ -48,6 +57,7 @@ class Fleet:
         self._seen: dict[tuple[Place, str], Bucket] = {}
         self._edges: dict[tuple[str, str], EdgeMemory] = {}
         self._kbps: dict[str, float] = {}
+        self._played_kbps: dict[str, float | None] = {}
         known = {each.cohort: each for each in last}
         self._last = {cohort: each for cohort, each in known.items() if each.shares}
         self._versions = {cohort: each.version for cohort, each in known.items()}
@@ -130,10 +140,11 @@ class Fleet:
             found.append(self._decision(cohort, {}, None, None, "not-planned", now_ms))
             del self._last[cohort]
             self._kbps.pop(cohort, None)
+            self._played_kbps.pop(cohort, None)
         for cohort, demand in planned.items():
             assert allocation is not None
-            shares, ceiling_kbps = allocation.shares[cohort], allocation.ceilings_kbps.get(cohort)
-            last = self._last.get(cohort)
+            shares, last = allocation.shares[cohort], self._last.get(cohort)
+            ceiling_kbps = self._ceiling(cohort, allocation.ceilings_kbps.get(cohort))
             if last is not None and not _is_other(last, shares, ceiling_kbps):
                 continue
             reason = "capacity" if ceiling_kbps is not None else "planned"
@@ -194,11 +205,20 @@ class Fleet:
         return None if settings is None else settings.region_capacity_mbps.get(region)
 
     def _learn_rate(self, cohort: str, seen: Bucket) -> None:
+        self._played_kbps[cohort] = played_kbps(seen)
         last = self._last.get(cohort)
         is_held = last is not None and last.ceiling_kbps is not None
         kbps = wanted_kbps(self._kbps.get(cohort), seen, is_held=is_held)
         if kbps is not None:
             self._kbps[cohort] = kbps
+
+    def _ceiling(self, cohort: str, fair_kbps: int | None) -> int | None:
+        """So high that sessions take their fair part on average: many want less than that."""
+        last, played_kbps = self._last.get(cohort), self._played_kbps.get(cohort)
+        if fair_kbps is None or last is None or not last.ceiling_kbps or not played_kbps:
+            return fair_kbps
+        raised_kbps = last.ceiling_kbps * min(CEILING_GROWTH, fair_kbps / played_kbps)
+        return max(fair_kbps, int(raised_kbps))
 
     def _last_of(self, cohort: str, region: str) -> SteeringDecision | None:
         return self._last.get(cohort) or self._last.get(cohort_of(region, 0))
