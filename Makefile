@@ -17,7 +17,7 @@ TEST_LOCKS ?= $(RUN_LOCKS) test
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test lint unit bench bench-events faults faults-long secrets-scan bench-licenses test-faults test-long status doctor simulate lock clean
+.PHONY: help setup setup-test run test lint unit bench bench-events bench-steering faults faults-long secrets-scan bench-licenses test-faults test-long status doctor simulate lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,11 @@ bench: setup-test ## Measure this machine: gateway, licenses, sink, time to quer
 bench-events: setup-test ## Measure the event path: gateway, sink, consumer, then a steady load through it
 	@$(BIN)/playhead bench --only gateway --only sink --only consumer
 	@$(BIN)/playhead bench throughput --path-only --seconds 60 $(ARGS)
+
+bench-steering: setup-test ## Simulate 10,000 viewers over CDNs that fail, slow down or cost
+	@for each in infra/bench/steering/scenarios/*.json; do \
+	  $(BIN)/python -m infra.bench.steering --scenario $$each --out $${TMPDIR:-/tmp}/steering-$$(basename $$each) || exit 1; \
+	done
 
 faults: setup ## Prove it: 72 faults under load, then the clients' ledger against ClickHouse
 	@$(BIN)/playhead faults $(ARGS)

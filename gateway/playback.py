@@ -12,6 +12,7 @@ from aiohttp import web
 from gateway.answers import NO_STORE, answer
 from gateway.bodies import BitrateAnswer
 from gateway.delivery.assembly import Assembly
+from gateway.delivery.drawing import draw_order
 from gateway.delivery.entitlement import NothingPlayableError
 from gateway.delivery.steering import answer_steering
 from gateway.delivery.viewer import Cdn, Player, Viewer, order_cdns
@@ -21,6 +22,7 @@ from gateway.problems import ProblemError
 from schemas import codec
 from schemas.catalog import Title
 from schemas.sessions import SessionClaims
+from schemas.steering import SteeringDecision, cohort_of
 
 MPD: Final = "application/dash+xml"
 M3U8: Final = "application/vnd.apple.mpegurl"
@@ -90,14 +92,13 @@ async def get_steering(request: web.Request) -> web.Response:
     title = gateway.views.titles.get(claims.content_id)
     if title is None:
         return _neutral_steering(gateway, request, token)
-    decided = gateway.views.steering.get(EVERYBODY)
-    bitrate = gateway.views.bitrates.get(claims.sid)
+    decided = _decided(gateway, claims)
     try:
         steering = gateway.assembly.steering(
             title,
             _viewer(gateway, request, token, claims),
             ttl_s=decided.ttl_s if decided else STEERING_TTL_S,
-            ceiling_kbps=bitrate.ceiling_kbps if bitrate else None,
+            ceiling_kbps=_ceiling_kbps(gateway, claims),
         )
     except NothingPlayableError:
         return _neutral_steering(gateway, request, token)
@@ -106,7 +107,9 @@ async def get_steering(request: web.Request) -> web.Response:
 
 def _neutral_steering(gateway: Gateway, request: web.Request, token: str) -> web.Response:
     reload_uri = f"{gateway.root_url(request, token)}/steering?kf={_player(request)}"
-    names = [cdn.name for cdn in _ordered_cdns(gateway)]
+    decided = gateway.views.steering.get(EVERYBODY)
+    cdns = order_cdns(gateway.config.cdns, decided.order if decided else ())
+    names = [cdn.name for cdn in cdns]
     steering = answer_steering(names, ttl_s=STEERING_TTL_S, reload_uri=reload_uri)
     return answer(steering, headers=NO_STORE)
 
@@ -201,14 +204,34 @@ def _viewer(gateway: Gateway, request: web.Request, token: str, claims: SessionC
         tiers=claims.tiers,
         height_max=claims.max_height,
         bitrate_kbps_max=claims.max_bitrate_kbps,
-        cdns=_ordered_cdns(gateway),
+        cdns=_ordered_cdns(gateway, claims),
         player=_player(request),
     )
 
 
-def _ordered_cdns(gateway: Gateway) -> tuple[Cdn, ...]:
-    decided = gateway.views.steering.get(EVERYBODY)
-    return order_cdns(gateway.config.cdns, decided.order if decided else ())
+def _ordered_cdns(gateway: Gateway, claims: SessionClaims) -> tuple[Cdn, ...]:
+    """The session's own order, drawn from its cohort's plan where there is one."""
+    decided = _decided(gateway, claims)
+    order = decided.order if decided else ()
+    if decided is not None and decided.shares:
+        order = draw_order(claims.sid, decided.shares, order)
+    return order_cdns(gateway.config.cdns, order)
+
+
+def _decided(gateway: Gateway, claims: SessionClaims) -> SteeringDecision | None:
+    """The plan of the session's network, else of its region's rest, else everybody's order."""
+    for cohort in (cohort_of(claims.region, claims.asn), cohort_of(claims.region, 0)):
+        decision = gateway.views.steering.get(cohort)
+        if decision is not None and decision.shares:
+            return decision
+    return gateway.views.steering.get(EVERYBODY)
+
+
+def _ceiling_kbps(gateway: Gateway, claims: SessionClaims) -> int | None:
+    """The session's own, or its cohort's where the CDNs carry less."""
+    bitrate, decided = gateway.views.bitrates.get(claims.sid), _decided(gateway, claims)
+    ceilings = [each.ceiling_kbps for each in (bitrate, decided) if each is not None]
+    return min((kbps for kbps in ceilings if kbps is not None), default=None)
 
 
 def _player(request: web.Request) -> Player:

@@ -42,7 +42,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     family: Family
     writer: str
     readers: tuple[str, ...]
-    retention_ms: int | None
+    retention_ms: int | None = None
+    """None: for good, as what is compacted mostly is."""
     retention_bytes: int | None = None
     """Per partition."""
     is_compacted: bool = False

@@ -21,7 +21,7 @@ from schemas.packaging import KeysDelivered
 from schemas.recommendations import Recommendations
 from schemas.revocations import Revocation
 from schemas.sessions import Lease, Session, SessionControl
-from schemas.steering import SteeringDecision
+from schemas.steering import CdnSettings, SteeringDecision
 from schemas.watching import SessionSummary, Watch
 from streams.topic import Family, Topic
 
@@ -72,7 +72,6 @@ SESSION_FOLDS: Final = Topic(
     family=Family.SESSION,
     writer="fold",
     readers=("fold",),
-    retention_ms=None,
     is_compacted=True,
 )
 WATCHES: Final = Topic(
@@ -107,7 +106,6 @@ ACCOUNT_EVENTS: Final = Topic(
     family=Family.ACCOUNT,
     writer="account",
     readers=("analytics",),
-    retention_ms=None,
     is_recorded=True,
     has_dead_letters=True,
 )
@@ -119,7 +117,6 @@ ACCOUNTS: Final = Topic(
     family=Family.ACCOUNT,
     writer="account",
     readers=("account", "license"),
-    retention_ms=None,
     is_compacted=True,
     is_authenticated=True,
 )
@@ -131,7 +128,6 @@ ACCOUNT_KEYS: Final = Topic(
     family=Family.ACCOUNT,
     writer="account",
     readers=("account",),
-    retention_ms=None,
     is_compacted=True,
     forgets_within_ms=_HOUR_MS,
     is_authenticated=True,
@@ -193,7 +189,6 @@ REVOCATIONS: Final = Topic(
     family=Family.SINGLE,
     writer="operator",
     readers=("license", "gateway", "analytics"),
-    retention_ms=None,
     is_compacted=True,
     is_authenticated=True,
     is_recorded=True,
@@ -241,7 +236,6 @@ CONTENT_KEYS: Final = Topic(
     family=Family.SINGLE,
     writer="license",
     readers=("license",),
-    retention_ms=None,
     is_compacted=True,
     is_authenticated=True,
 )
@@ -253,7 +247,6 @@ KEY_ENCRYPTION_KEYS: Final = Topic(
     family=Family.SINGLE,
     writer="license",
     readers=("license",),
-    retention_ms=None,
     is_compacted=True,
     is_authenticated=True,
 )
@@ -277,7 +270,6 @@ BITRATE_POPULATION: Final = Topic(
     family=Family.SINGLE,
     writer="bitrate",
     readers=("bitrate",),
-    retention_ms=None,
     is_compacted=True,
     is_authenticated=True,
 )
@@ -300,7 +292,6 @@ RECOMMENDATION_UPDATES: Final = Topic(
     family=Family.PROFILE,
     writer="recommendation",
     readers=("gateway",),
-    retention_ms=None,
     is_compacted=True,
 )
 RECOMMENDATIONS_SERVED: Final = Topic(
@@ -327,6 +318,18 @@ STEERING_DECISIONS: Final = Topic(
     is_recorded=True,
     has_dead_letters=True,
 )
+CDN_SETTINGS: Final = Topic(
+    name="cdn.settings.v1",
+    carries="what operators say of CDNs: capacity, commit, price, drained or not",
+    key="cdn",
+    value=CdnSettings,
+    family=Family.SINGLE,
+    writer="operator",
+    readers=("steering", "analytics"),
+    is_compacted=True,
+    is_authenticated=True,
+    is_recorded=True,
+)
 CATALOG_REQUESTS: Final = Topic(
     name="catalog.requests.v1",
     carries="titles to store or remove",
@@ -346,7 +349,6 @@ CATALOG_TITLES: Final = Topic(
     family=Family.SINGLE,
     writer="catalog",
     readers=("catalog", "license", "bitrate", "recommendation", "gateway", "analytics"),
-    retention_ms=None,
     is_compacted=True,
     is_authenticated=True,
     is_recorded=True,
@@ -359,7 +361,6 @@ SIGNING_KEYS: Final = Topic(
     family=Family.SINGLE,
     writer="operator",
     readers=("gateway", "account", "license", "recommendation", "catalog"),
-    retention_ms=None,
     is_compacted=True,
 )
 GATEWAY_REPLIES: Final = Topic(
@@ -392,7 +393,6 @@ EXPERIMENTS: Final = Topic(
     family=Family.SINGLE,
     writer="operator",
     readers=("gateway", "bitrate", "analytics"),
-    retention_ms=None,
     is_compacted=True,
     is_authenticated=True,
     is_recorded=True,

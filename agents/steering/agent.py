@@ -1,7 +1,7 @@
-"""The steering agent's shell: outcomes in, an order of CDNs out, nothing decided here.
+"""The steering agent's shell: outcomes in, orders and shares of CDNs out, nothing decided here.
 
 One worker of it sees every partition; its window is worthless after a restart, and what must
-last (order, version, running penalties) is read back from its last decision.
+last (order, shares, versions, running penalties) is read back from its last decisions.
 """
 
 from __future__ import annotations
@@ -15,13 +15,20 @@ from typing import Any
 import faust
 
 from agents.shell import ShellPorts, serve
+from agents.steering.fleet import PLAN_MS
 from agents.steering.ordering import EVERYBODY, TICK_MS, Ordering
 from agents.steering.outcomes import CdnOrigin
+from agents.steering.plan import allocate
 from schemas.errors import PlayheadError
 from schemas.events import PlaybackEvent
-from schemas.steering import SteeringDecision
+from schemas.steering import CdnSettings, SteeringDecision
 from streams.records import Record
-from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS, STEERING_DECISIONS
+from streams.topics import (
+    CDN_SETTINGS,
+    PLAYBACK_BANDWIDTH,
+    PLAYBACK_EVENTS,
+    STEERING_DECISIONS,
+)
 from streams.view import View
 
 log = logging.getLogger(__name__)
@@ -37,6 +44,10 @@ class SteeringAgent:
         self._ports = ports
         self._cdns = cdns
         self._ordering = Ordering(cdns, None)
+        self._settings: View[CdnSettings] = View(
+            ports.broker, CDN_SETTINGS, clock=ports.clock, state_key=ports.state_key
+        )
+        self._planned_at_ms = 0
         self._ticker: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -44,8 +55,9 @@ class SteeringAgent:
         decisions: View[SteeringDecision] = View(
             self._ports.broker, STEERING_DECISIONS, clock=self._ports.clock
         )
-        await decisions.start()
-        self._ordering = Ordering(self._cdns, decisions.get(EVERYBODY))
+        await asyncio.gather(decisions.start(), self._settings.start())
+        cohorts = [each for cohort, each in decisions.items() if cohort != EVERYBODY]
+        self._ordering = Ordering(self._cdns, decisions.get(EVERYBODY), cohorts)
         await decisions.stop()
         await self._tick()
         self._ticker = asyncio.create_task(self._tick_for_ever(), name="steering tick")
@@ -61,6 +73,7 @@ class SteeringAgent:
             self._ticker.cancel()
             with suppress(asyncio.CancelledError):
                 await self._ticker
+        await self._settings.stop()
 
     def handle(self, record: Record[PlaybackEvent]) -> Coroutine[Any, Any, None] | None:
         """Take one event; returns the publishing of the order that it changed."""
@@ -69,15 +82,31 @@ class SteeringAgent:
 
     async def _publish(self, decision: SteeringDecision) -> None:
         await self._ports.publisher.publish(STEERING_DECISIONS, decision.cohort, decision)
-        log.info("CDN order: %s (%s)", " > ".join(decision.order), decision.reason)
+        log.info(
+            "CDN order of %s: %s (%s)", decision.cohort, " > ".join(decision.order), decision.reason
+        )
 
     async def _tick(self) -> None:
-        decision = self._ordering.due(self._ports.clock())
+        now_ms = self._ports.clock()
+        self._ordering.set(dict(self._settings.items()))
+        decision = self._ordering.due(now_ms)
         if decision is not None:
+            await self._publish(decision)
+        if self._ordering.is_plan_due or now_ms - self._planned_at_ms >= PLAN_MS:
+            self._planned_at_ms = now_ms
+            await self._plan(now_ms)
+
+    async def _plan(self, now_ms: int) -> None:
+        """The solver runs beside the loop, on values that nothing changes meanwhile."""
+        self._ordering.is_plan_due = False
+        fleet = self._ordering.fleet
+        problem = fleet.problem(now_ms)
+        allocation = None if problem is None else await asyncio.to_thread(allocate, problem)
+        for decision in fleet.settle(problem, allocation, now_ms):
             await self._publish(decision)
 
     async def _tick_for_ever(self) -> None:
-        """Let penalties end when nothing is reported."""
+        """Let penalties end when nothing is reported, and plan anew."""
         while True:
             await asyncio.sleep(TICK_MS / 1000)
             try:

@@ -3,58 +3,92 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+import msgspec
+
+from agents.steering.demand import Watcher
+from agents.steering.fleet import Fleet, Place
 from agents.steering.outcomes import CdnOrigin, cdn_of, outcome_of
-from agents.steering.policy import decide, initial_state, observe
+from agents.steering.policy import Bucket, bucket_of, decide, down_in, initial_state, merge
 from schemas.events import PlaybackEvent
-from schemas.steering import SteeringDecision
+from schemas.steering import CdnSettings, SteeringDecision
 from streams.records import Record
 
 EVERYBODY: Final = "*"
 TICK_MS: Final = 1_000
 """How often penalties that are over are looked for."""
-SESSIONS_MAX: Final = 20_000
 IDENTITIES_MAX: Final = 20_000
 """Errors remembered, so that one that is sent again counts once."""
 
 
 class Ordering:
-    """Of the configured CDNs, for everybody."""
+    """Of the configured CDNs: for everybody, and of what `fleet` plans for cohorts."""
 
-    def __init__(self, cdns: tuple[CdnOrigin, ...], last: SteeringDecision | None) -> None:
-        """`cdns` is in order of preference, names unique, at least one."""
+    def __init__(
+        self,
+        cdns: tuple[CdnOrigin, ...],
+        last: SteeringDecision | None,
+        cohorts: Iterable[SteeringDecision] = (),
+    ) -> None:
+        """`cdns` is in order of preference, names unique, at least one.
+
+        `last` is the last decision for everybody, `cohorts` are those of cohorts.
+        """
         assert cdns, "steering needs a CDN"
         assert len({cdn.name for cdn in cdns}) == len(cdns), "names of CDNs are unique"
+        names = tuple(cdn.name for cdn in cdns)
         self._cdns = cdns
-        self._state = initial_state(tuple(cdn.name for cdn in cdns), last)
-        self._last_cdns: OrderedDict[str, str] = OrderedDict()
+        self._state = initial_state(names, last)
         self._errors: OrderedDict[tuple[str, str, int], None] = OrderedDict()
+        self.fleet = Fleet(names, cohorts)
+        self.is_plan_due = False
+        """A CDN went down or came back somewhere: whoever plans takes it back."""
+
+    def set(self, settings: Mapping[str, CdnSettings]) -> None:
+        """What operators say of CDNs, by name."""
+        drained = frozenset(name for name, each in settings.items() if each.is_drained)
+        self.is_plan_due |= drained != self._state.drained
+        self._state = msgspec.structs.replace(self._state, drained=drained)
+        self.fleet.set(settings)
 
     def take(self, record: Record[PlaybackEvent], now_ms: int) -> SteeringDecision | None:
         """The order that an event changed; None: it stays."""
         event = record.value
-        last_cdn = self._last_cdns.get(event.session_id)
+        known = self.fleet.watcher(event.session_id)
+        last_cdn = None if known is None else known.cdn
         outcome = outcome_of(event, self._cdns, record.timestamp_ms, last_cdn)
-        self._remember_cdn(event)
+        place = self._see(event, known, record.timestamp_ms)
         if outcome is None or (outcome.is_error and self._is_repeated(event)):
             return None
-        self._state = observe(self._state, outcome)
-        return self.due(now_ms) if outcome.is_error else None
+        return self.count(place, outcome.cdn, bucket_of(outcome), now_ms)
+
+    def count(self, place: Place, cdn: str, seen: Bucket, now_ms: int) -> SteeringDecision | None:
+        """The order that fetches of one network from a CDN, within a second, changed."""
+        self._state = merge(self._state, cdn, seen)
+        self.is_plan_due |= self.fleet.take(place, cdn, seen, now_ms)
+        return self.due(now_ms) if seen.errors else None
 
     def due(self, now_ms: int) -> SteeringDecision | None:
         """The order that time changed: a penalty is over."""
         self._state, decision = decide(self._state, now_ms)
+        down = down_in(self._state)
+        self.is_plan_due |= down != self.fleet.down
+        self.fleet.down = down
         return decision
 
-    def _remember_cdn(self, event: PlaybackEvent) -> None:
+    def _see(self, event: PlaybackEvent, known: Watcher | None, at_ms: int) -> Place:
+        """Where the session is: edges know only its id, and what it told itself counts."""
+        stamp = event.stamp
+        region, asn = (stamp.region, stamp.asn) if stamp is not None else ("", 0)
+        if not region and known is not None:
+            region, asn = known.region, known.asn
         cdn = cdn_of(event, self._cdns)
-        if cdn is None:
-            return
-        self._last_cdns[event.session_id] = cdn
-        self._last_cdns.move_to_end(event.session_id)
-        if len(self._last_cdns) > SESSIONS_MAX:
-            self._last_cdns.popitem(last=False)
+        if cdn is not None:
+            watcher = Watcher(region=region, asn=asn, cdn=cdn, seen_at_ms=at_ms)
+            self.fleet.see(event.session_id, watcher)
+        return region, asn
 
     def _is_repeated(self, event: PlaybackEvent) -> bool:
         identity = (event.session_id, event.source, event.sequence)

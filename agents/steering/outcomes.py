@@ -15,6 +15,9 @@ _NO_ANSWER: Final = 0
 _CDN_FAULTS: Final = frozenset({_NO_ANSWER, 404, 408, 410, 421, 429})
 """And all of 5xx. 401 and 403 are not the CDN's fault: the session was refused."""
 
+_PICTURES: Final = frozenset({"v", "av", ""})
+"""CMCD `ot` of what a buffer is measured by; empty: not said."""
+
 _MEDIA_FETCH_CODES: Final = frozenset(
     {
         # Shaka Player: bad HTTP status, HTTP error, time-out.
@@ -45,6 +48,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An error without any status: the CDN is gone, or the player gave the request up itself."""
     throughput_kbps: int | None = None
     latency_ms: int | None = None
+    is_late: bool = False
+    """A good answer that took longer than what it holds plays: a buffer shrank."""
+    size_bytes: int = 0
+    media_ms: int = 0
+    """What was fetched plays so long; 0 where it is sound beside a picture, or unknown."""
+    is_of_edge: bool = False
+    """An edge's log tells it; the player may tell it as well."""
 
 
 class CdnOrigin(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +84,10 @@ def outcome_of(
                 is_unanswered=event.status == _NO_ANSWER,
                 throughput_kbps=None if is_error else _throughput_kbps(event),
                 latency_ms=None if is_error else event.latency_ms,
+                is_late=not is_error and _is_late(event),
+                size_bytes=0 if is_error else _size_bytes(event),
+                media_ms=0 if is_error else _media_ms(event),
+                is_of_edge=event.stamp is not None and event.stamp.via == "edge",
             )
         case PlaybackError() | PlaybackWarning() if _is_media_fetch(event.code):
             cdn = cdn_of(event, cdns) or last_cdn
@@ -105,6 +119,25 @@ def _throughput_kbps(event: Bandwidth) -> int | None:
     if event.object_bytes and event.transfer_ms:
         return event.object_bytes * 8 // event.transfer_ms
     return event.measured_throughput_kbps
+
+
+def _is_late(event: Bandwidth) -> bool:
+    if event.object_type not in _PICTURES or event.transfer_ms is None:
+        return False
+    return event.transfer_ms > (event.object_duration_ms or event.transfer_ms)
+
+
+def _size_bytes(event: Bandwidth) -> int:
+    """As measured; else of a picture as its encoded rate has it: hls.js tells the same of sound."""
+    if event.object_bytes is not None:
+        return event.object_bytes
+    if event.object_type not in _PICTURES:
+        return 0
+    return (event.bitrate_kbps or 0) * (event.object_duration_ms or 0) // 8
+
+
+def _media_ms(event: Bandwidth) -> int:
+    return event.object_duration_ms or 0 if event.object_type in _PICTURES else 0
 
 
 def _origin(url: str) -> tuple[str, str] | None:

@@ -7,7 +7,6 @@ Bandwidth is told with a decision and moves nothing here: a slow edge is the bit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -42,6 +41,14 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     throughput_count: int = 0
     latency_sum_ms: int = 0
     latency_count: int = 0
+    late: int = 0
+    """Good answers that took longer than what they hold plays."""
+    player_bytes: int = 0
+    player_media_ms: int = 0
+    """What was fetched plays so long; sound beside a picture is not counted."""
+    edge_bytes: int = 0
+    """The same fetches again where edges send their logs."""
+    edge_media_ms: int = 0
 
 
 class CdnState(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +67,8 @@ class SteeringState(msgspec.Struct, frozen=True, kw_only=True):
     cdns: dict[str, CdnState]
     order: tuple[str, ...] = ()
     version: int = 0
+    drained: frozenset[str] = frozenset()
+    """By an operator; they stand behind all that are up."""
 
 
 def initial_state(names: tuple[str, ...], last: SteeringDecision | None) -> SteeringState:
@@ -77,20 +86,59 @@ def initial_state(names: tuple[str, ...], last: SteeringDecision | None) -> Stee
     return SteeringState(cdns=cdns, order=last.order, version=last.version)
 
 
-def observe(state: SteeringState, outcome: Outcome) -> SteeringState:
-    """The state with one more outcome; that of an unknown CDN changes nothing."""
-    cdn = state.cdns.get(outcome.cdn)
+def merge(state: SteeringState, name: str, seen: Bucket) -> SteeringState:
+    """The state with a second of a CDN, or a part of one; an unknown CDN changes nothing."""
+    cdn = state.cdns.get(name)
     if cdn is None:
         return state
-    from_ms = outcome.at_ms - outcome.at_ms % BUCKET_MS
-    earlier = cdn.buckets if outcome.is_error else tuple(_forgiven(b) for b in cdn.buckets)
-    kept = [bucket for bucket in earlier if bucket.from_ms != from_ms]
-    bucket = next((b for b in earlier if b.from_ms == from_ms), Bucket(from_ms=from_ms))
-    kept.append(_add(bucket, outcome))
+    is_answered = seen.requests > seen.errors
+    earlier = tuple(_forgiven(b) for b in cdn.buckets) if is_answered else cdn.buckets
+    kept = [bucket for bucket in earlier if bucket.from_ms != seen.from_ms]
+    same = next((b for b in earlier if b.from_ms == seen.from_ms), Bucket(from_ms=seen.from_ms))
+    kept.append(add(same, seen))
     kept.sort(key=lambda bucket: bucket.from_ms)
     newest_ms = kept[-1].from_ms
     buckets = tuple(bucket for bucket in kept if bucket.from_ms > newest_ms - 2 * WINDOW_MS)
-    return _with_cdn(state, outcome.cdn, msgspec.structs.replace(cdn, buckets=buckets))
+    return _with_cdn(state, name, msgspec.structs.replace(cdn, buckets=buckets))
+
+
+def bucket_of(outcome: Outcome) -> Bucket:
+    """One outcome, as a part of its second."""
+    throughput_kbps, latency_ms = outcome.throughput_kbps, outcome.latency_ms
+    return Bucket(
+        from_ms=outcome.at_ms - outcome.at_ms % BUCKET_MS,
+        requests=1,
+        errors=int(outcome.is_error),
+        unanswered=int(outcome.is_unanswered),
+        throughput_sum_kbps=throughput_kbps or 0,
+        throughput_count=int(throughput_kbps is not None),
+        latency_sum_ms=latency_ms or 0,
+        latency_count=int(latency_ms is not None),
+        late=int(outcome.is_late),
+        player_bytes=0 if outcome.is_of_edge else outcome.size_bytes,
+        player_media_ms=0 if outcome.is_of_edge else outcome.media_ms,
+        edge_bytes=outcome.size_bytes if outcome.is_of_edge else 0,
+        edge_media_ms=outcome.media_ms if outcome.is_of_edge else 0,
+    )
+
+
+def add(one: Bucket, other: Bucket) -> Bucket:
+    """Both together, from the first one's second."""
+    return Bucket(
+        from_ms=one.from_ms,
+        requests=one.requests + other.requests,
+        errors=one.errors + other.errors,
+        unanswered=one.unanswered + other.unanswered,
+        throughput_sum_kbps=one.throughput_sum_kbps + other.throughput_sum_kbps,
+        throughput_count=one.throughput_count + other.throughput_count,
+        latency_sum_ms=one.latency_sum_ms + other.latency_sum_ms,
+        latency_count=one.latency_count + other.latency_count,
+        late=one.late + other.late,
+        player_bytes=one.player_bytes + other.player_bytes,
+        player_media_ms=one.player_media_ms + other.player_media_ms,
+        edge_bytes=one.edge_bytes + other.edge_bytes,
+        edge_media_ms=one.edge_media_ms + other.edge_media_ms,
+    )
 
 
 def decide(state: SteeringState, now_ms: int) -> tuple[SteeringState, SteeringDecision | None]:
@@ -101,7 +149,7 @@ def decide(state: SteeringState, now_ms: int) -> tuple[SteeringState, SteeringDe
         if reason:
             reasons.append(f"{name}-{reason}")
             state = _with_cdn(state, name, changed)
-    order = _order(state.cdns)
+    order = _order(state)
     if order == state.order:
         return state, None
     state = msgspec.structs.replace(state, order=order, version=state.version + 1)
@@ -136,14 +184,19 @@ def _judge(cdn: CdnState, now_ms: int) -> tuple[CdnState, str]:
     return fallen, "failed"
 
 
-def _order(cdns: Mapping[str, CdnState]) -> tuple[str, ...]:
-    """As configured; those that are down after the others, the one that is down longest first."""
-    up = [name for name, cdn in cdns.items() if cdn.down_since_ms is None]
-    down = [
-        (cdn.down_since_ms, name) for name, cdn in cdns.items() if cdn.down_since_ms is not None
-    ]
-    down.sort(key=lambda entry: entry[0])
-    return (*up, *(name for _, name in down))
+def _order(state: SteeringState) -> tuple[str, ...]:
+    """As configured; then those drained, then those down, the one that is down longest first."""
+    down = down_in(state)
+    up = [name for name in state.cdns if name not in down]
+    up.sort(key=lambda name: name in state.drained)
+    fallen = [name for name in state.cdns if name in down]
+    fallen.sort(key=lambda name: state.cdns[name].down_since_ms or 0)
+    return (*up, *fallen)
+
+
+def down_in(state: SteeringState) -> frozenset[str]:
+    """The CDNs whose penalty runs."""
+    return frozenset(name for name, cdn in state.cdns.items() if cdn.down_since_ms is not None)
 
 
 def _counted(cdn: CdnState, now_ms: int) -> tuple[int, int]:
@@ -182,20 +235,6 @@ def _forgiven(bucket: Bucket) -> Bucket:
         requests=bucket.requests - bucket.unanswered,
         errors=bucket.errors - bucket.unanswered,
         unanswered=0,
-    )
-
-
-def _add(bucket: Bucket, outcome: Outcome) -> Bucket:
-    throughput_kbps, latency_ms = outcome.throughput_kbps, outcome.latency_ms
-    return Bucket(
-        from_ms=bucket.from_ms,
-        requests=bucket.requests + 1,
-        errors=bucket.errors + outcome.is_error,
-        unanswered=bucket.unanswered + outcome.is_unanswered,
-        throughput_sum_kbps=bucket.throughput_sum_kbps + (throughput_kbps or 0),
-        throughput_count=bucket.throughput_count + (throughput_kbps is not None),
-        latency_sum_ms=bucket.latency_sum_ms + (latency_ms or 0),
-        latency_count=bucket.latency_count + (latency_ms is not None),
     )
 
 

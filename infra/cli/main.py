@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, str]] = {
     "backup": "infra.cli.backup",
     "restore": "infra.cli.restore",
     "migrate": "infra.cli.migrate",
+    "cdn": "infra.cli.cdn",
     "content": "infra.cli.content",
     "experiment": "infra.cli.experiment",
     "accounts": "infra.cli.accounts",

@@ -21,7 +21,7 @@ from infra.operations.shadow.rules import Rules
 from infra.operations.shadow.run import ShadowReport, ShadowRun
 from infra.operations.shadow.steering import steering_rules
 from schemas.bitrate import BitrateDecision
-from schemas.steering import SteeringDecision
+from schemas.steering import CdnSettings, SteeringDecision
 from streams.broker import Broker
 from streams.clock import system_clock
 from streams.lag import read_lags
@@ -29,6 +29,7 @@ from streams.topics import (
     BITRATE_DECISIONS,
     BITRATE_POPULATION,
     CATALOG_TITLES,
+    CDN_SETTINGS,
     EXPERIMENTS,
     GATEWAY_REPLIES,
     PLAYBACK_BANDWIDTH,
@@ -51,6 +52,7 @@ TOPICS = (
     BITRATE_DECISIONS,
     BITRATE_POPULATION,
     STEERING_DECISIONS,
+    CDN_SETTINGS,
     SIGNING_KEYS,
     EXPERIMENTS,
 )
@@ -208,6 +210,29 @@ async def test_errors_of_a_cdn_flip_the_order_and_a_restart_keeps_it(house: Hous
     assert versions == [1, 2]
     report = await shadowed(house, steering_rules(CDNS), warms_up=True)
     assert (report.read, report.warmed_up, report.decided, report.agreed) == (5, 1, 1, 1)
+
+
+async def test_a_drained_cdn_is_left_by_everybody_and_by_those_who_watch(house: House) -> None:
+    plans: View[SteeringDecision] = View(house.broker, STEERING_DECISIONS, clock=system_clock)
+    await plans.start()
+
+    def shares() -> dict[str, float]:
+        decision = plans.get("/0")
+        return {} if decision is None else decision.shares
+
+    async with house.working(SteeringAgent(house.ports, CDNS)):
+        settings = CdnSettings(cdn="alpha", price_per_gb=0.01)
+        await house.publisher.publish(CDN_SETTINGS, "alpha", settings)
+        await Viewer(house).fetch(9000, times=2)
+        assert await plans.wait_until(lambda: shares().get("beta", 0.0) > 0.9, 20_000)
+        drained = msgspec.structs.replace(settings, is_drained=True)
+        await house.publisher.publish(CDN_SETTINGS, "alpha", drained)
+        assert await plans.wait_until(lambda: shares() == {"alpha": 0.0, "beta": 1.0}, 20_000)
+        everybody = plans.get("*")
+        assert everybody is not None
+        assert everybody.order == ("beta", "alpha")
+    await plans.stop()
+    assert house.halted == []
 
 
 async def test_a_shadow_chooses_the_ceilings_that_were_chosen_and_publishes_none(

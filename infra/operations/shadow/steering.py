@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agents.steering.ordering import TICK_MS, Ordering
+from agents.steering.ordering import EVERYBODY, TICK_MS, Ordering
 from agents.steering.outcomes import CdnOrigin
 from infra.operations.shadow.reading import ShadowReader
 from infra.operations.shadow.rules import Decided, Make, Rules
@@ -28,8 +28,10 @@ class SteeringShadow:
         self._looked_at_ms = 0
 
     def warm_up(self, record: Record[SteeringDecision]) -> None:
-        """The order before the window, and the penalties that ran."""
-        self._last = record.value
+        """The order before the window, and the penalties that ran; plans follow settings, which
+        may be others today, and are not decided anew."""
+        if record.value.cohort == EVERYBODY:
+            self._last = record.value
 
     def take(self, record: Record[Any]) -> Sequence[SteeringDecision]:
         """What was due before the event, and what it changed."""

@@ -7,9 +7,8 @@ from agents.bitrate.observation import observe_event
 from agents.bitrate.population import Population
 from agents.bitrate.state import SessionState, observe
 from agents.steering.outcomes import CdnOrigin, outcome_of
+from agents.steering.policy import bucket_of, initial_state, merge
 from agents.steering.policy import decide as decide_order
-from agents.steering.policy import initial_state
-from agents.steering.policy import observe as observe_outcome
 from gateway.cmcd.events import CmcdSource, map_report
 from gateway.cmcd.parser import parse_event_body
 from schemas.events import Bandwidth, PlaybackEvent
@@ -51,7 +50,7 @@ def test_a_captured_run_moves_no_order_for_one_request_given_up(player: str) -> 
         outcome = outcome_of(event, cdns, event.at_ms, None)
         if outcome is not None:
             counted += 1
-            state = observe_outcome(state, outcome)
+            state = merge(state, outcome.cdn, bucket_of(outcome))
         state, _ = decide_order(state, event.at_ms)
     assert counted > 5
     assert state.version == 1

@@ -64,6 +64,36 @@ async def test_steering_is_200_to_everybody(world: World, client: aiohttp.Client
             assert (await answer.json())["PATHWAY-PRIORITY"] == ["beta", "alpha"]
 
 
+async def test_a_session_draws_its_order_from_the_plan_of_its_network_or_region(
+    world: World, client: aiohttp.ClientSession
+) -> None:
+    _, token = open_session(world, region="SE", asn=1)
+    for cohort, alpha, ceiling_kbps in (("SE/0", 1.0, None), ("SE/1", 0.0, 900)):
+        world.steering.put(cohort, a_plan(cohort, alpha, ceiling_kbps))
+    async with client.get(f"/s/{token}/steering") as answer:
+        assert (await answer.json())["PATHWAY-PRIORITY"] == ["beta", "alpha"]
+    async with client.get(f"/s/{token}/steering?kf=hlsjs") as answer:
+        assert (await answer.json())["PATHWAY-PRIORITY"][0].startswith("beta-v")
+    _, other = open_session(world, region="SE", asn=2)
+    async with client.get(f"/s/{other}/steering?kf=hlsjs") as answer:
+        assert (await answer.json())["PATHWAY-PRIORITY"] == ["alpha", "beta"]
+
+
+def a_plan(cohort: str, alpha: float, ceiling_kbps: int | None) -> SteeringDecision:
+    return SteeringDecision(
+        cohort=cohort,
+        version=1,
+        order=("alpha", "beta"),
+        ttl_s=5,
+        reason="planned",
+        facts=(),
+        policy_version="1",
+        decided_at_ms=NOW_MS,
+        shares={"alpha": alpha, "beta": 1.0 - alpha},
+        ceiling_kbps=ceiling_kbps,
+    )
+
+
 async def test_the_bitrate_is_told_now_at_the_next_decision_and_as_a_stream(
     world: World, client: aiohttp.ClientSession
 ) -> None:

@@ -8,14 +8,19 @@ from agents.steering.policy import (
     PENALTY_MS_MIN,
     WINDOW_MS,
     SteeringState,
+    bucket_of,
     decide,
     initial_state,
-    observe,
+    merge,
 )
 from schemas.steering import SteeringDecision
 from tests.builders import NOW_MS
 
 NAMES = ("alpha", "beta", "gamma")
+
+
+def observe(state: SteeringState, outcome: Outcome) -> SteeringState:
+    return merge(state, outcome.cdn, bucket_of(outcome))
 
 
 def started(names: tuple[str, ...] = NAMES) -> SteeringState:
