@@ -89,7 +89,7 @@ def wanted_kbps(last_kbps: float | None, seen: Bucket, *, is_held: bool) -> floa
         return last_kbps if kbps is None else kbps
     if kbps < last_kbps and (is_held or seen.late > LATE_RATIO_MAX * seen.requests):
         return last_kbps
-    return last_kbps + SMOOTHED * (kbps - last_kbps)
+    return max(kbps, last_kbps + SMOOTHED * (kbps - last_kbps))
 
 
 def demand_of(cohort: str, region: str, sessions: int, kbps: float | None) -> CohortDemand:

@@ -28,6 +28,9 @@ CUT_AGAIN_MS: Final = 10_000
 """Two TTLs: until then the viewers of the last cut are still there."""
 GROWTH: Final = 1.03
 """A plan; doubled in two minutes."""
+HELD_MS: Final = 120_000
+"""So long no more is tried than it carried when it was full: what slows a CDN down lasts, and each
+try costs its viewers (as CUBIC stays below where it lost: RFC 9438, section 4.1)."""
 LIMIT_MBPS_MAX: Final = 1e6
 """More than this is no limit."""
 SHARE_PROBED: Final = 0.02
@@ -39,6 +42,8 @@ class EdgeMemory(msgspec.Struct, frozen=True, kw_only=True):
 
     limit_mbps: float | None = None
     """Found; None: nothing but its settings limits it."""
+    full_mbps: float = 0.0
+    """What it carried when it was full last."""
     cut_at_ms: int = 0
     share_max: float = 1.0
     bad_ratio: float = 0.0
@@ -71,12 +76,13 @@ def judge(memory: EdgeMemory, interval: Interval, nominal_mbps: float | None) ->
     excess = max(0.0, bad_ratio_of(seen) - interval.best_ratio)
     is_bad = excess > BAD_EXCESS_MIN and seen.requests >= REQUESTS_MIN
     above = max(0.0, excess - BAD_TOLERATED)
-    limit_mbps, cut_at_ms = memory.limit_mbps, memory.cut_at_ms
-    if is_bad and interval.now_ms - memory.cut_at_ms >= CUT_AGAIN_MS:
-        limit_mbps = CUT_TO * carried_mbps(seen, interval.duration_ms)
-        cut_at_ms = interval.now_ms
+    limit_mbps, full_mbps, cut_at_ms = memory.limit_mbps, memory.full_mbps, memory.cut_at_ms
+    if is_bad and interval.now_ms - cut_at_ms >= CUT_AGAIN_MS:
+        full_mbps = carried_mbps(seen, interval.duration_ms)
+        limit_mbps, cut_at_ms = CUT_TO * full_mbps, interval.now_ms
     elif limit_mbps is not None and not is_bad:
-        limit_mbps = limit_mbps * GROWTH
+        is_held = interval.now_ms - cut_at_ms < HELD_MS
+        limit_mbps = min(limit_mbps * GROWTH, full_mbps if is_held else LIMIT_MBPS_MAX)
         if limit_mbps >= (LIMIT_MBPS_MAX if nominal_mbps is None else nominal_mbps):
             limit_mbps = None
     share_max = memory.share_max
@@ -84,6 +90,7 @@ def judge(memory: EdgeMemory, interval: Interval, nominal_mbps: float | None) ->
         share_max = min(1.0, max(SHARE_PROBED, PROBE_GROWTH * share_max))
     return EdgeMemory(
         limit_mbps=limit_mbps,
+        full_mbps=full_mbps,
         cut_at_ms=cut_at_ms,
         share_max=share_max,
         bad_ratio=memory.bad_ratio + SMOOTHED * (above - memory.bad_ratio),

@@ -18,7 +18,7 @@ from infra.bench.steering.viewers import Flags, Floats, Integers, Viewers
 from schemas.steering import CdnSettings, SteeringDecision, cohort_of
 
 EPOCH_MS: Final = 1_800_000_000_000
-SEEN_EVERY: Final = 4
+SEEN_EVERY: Final = 1
 """Reports of a viewer of which one says that it is still there."""
 
 
