@@ -10,6 +10,7 @@ import msgspec
 
 from infra.cli.output import json_option, print_rows
 from infra.deployment import Deployment
+from infra.operations.cdn_costs import read_costs
 from infra.operations.cdns import read_settings, settings_of, write_settings
 from infra.settings import load_settings
 from schemas.steering import CdnSettings
@@ -105,6 +106,22 @@ def drain(name: str, undo: bool, dry_run: bool, as_json: bool) -> None:
     settings = asyncio.run(settings_of(deployment, name))
     changed = msgspec.structs.replace(settings, is_drained=not undo)
     _write(deployment, changed, dry_run=dry_run, as_json=as_json)
+
+
+@command.command("cost")
+@click.option("--days", type=click.IntRange(1, 400), default=30, show_default=True)
+@json_option
+def cost(days: int, as_json: bool) -> None:
+    """What each CDN carried in the last days, and what that costs above its commit.
+
+    Example: playhead cdn cost --days 7
+    """
+    deployment = Deployment(settings=load_settings())
+    settings = asyncio.run(read_settings(deployment))
+    costs = read_costs(deployment.reader_url(), settings, days=days)
+    columns = ("cdn", "traffic_gb", "p95_mbps", "commit_mbps", "billed_gb", "cost")
+    rows = [(each.cdn, *(round(getattr(each, name), 3) for name in columns[1:])) for each in costs]
+    print_rows(columns, rows, as_json=as_json)
 
 
 def _capacities(regions: tuple[str, ...]) -> dict[str, float]:

@@ -382,3 +382,23 @@ async def test_viewers_are_not_simulated_elsewhere_by_mistake(operator: Operator
     away = ("simulate", "--gateway", "http://192.0.2.1:8080")
     assert (await operator.run(*away)).code == 2
     assert (await operator.done(*away, "--yes-really", "--dry-run")).out
+
+
+async def test_what_cdns_carry_and_cost_is_set_and_told(operator: Operator) -> None:
+    names = [cdn.name for cdn in operator.deployment.cdns()]
+    assert [each["cdn"] for each in (await operator.done("cdn", "list", "--json")).json] == names
+    change = ("cdn", "set", names[-1], "--commit", "5", "--price", "0.008")
+    planned = (await operator.done(*change, "--dry-run", "--json")).json
+    assert not planned["set"]
+    set_ = (await operator.done(*change, "--json")).json["settings"]
+    assert (set_["commit_mbps"], set_["price_per_gb"]) == (5, 0.008)
+    drained = (await operator.done("cdn", "drain", names[-1], "--dry-run", "--json")).json
+    assert drained["settings"]["is_drained"]
+    known = (await operator.done("cdn", "list", "--json")).json[-1]
+    assert (known["commit_mbps"], known["drained"]) == (5, False)
+    costs = (await operator.done("cdn", "cost", "--json")).json
+    assert [each["cdn"] for each in costs] == names
+    assert costs[-1]["commit_mbps"] == 5
+    refused = await operator.run("cdn", "drain", "nobody")
+    assert refused.code == 1
+    assert names[0] in refused.err
