@@ -46,6 +46,7 @@ async def test_a_deleted_home_comes_back_from_its_backup(tmp_path: Path) -> None
         await operator.done("license", "revoke", "model", "Broken TV")
         arms = ("--arm", "control=stochastic-mpc:0.5", "--arm", "alone=player:0.5")
         await operator.done("experiment", "start", "ceilings", *arms)
+        await operator.done("cdn", "set", operator.deployment.cdns()[0].name, "--price", "0.01")
         refused = await operator.run("restore", str(backup))
         assert refused.code != 0
         counts = (await operator.done("backup", str(backup), *sealing, "--with-kek", "--json")).json
@@ -72,6 +73,7 @@ async def test_a_deleted_home_comes_back_from_its_backup(tmp_path: Path) -> None
         assert (revoked["kind"], revoked["subject"]) == ("model", "Broken TV")
         (experiment,) = (await operator.done("experiment", "list", "--json")).json
         assert (experiment["experiment"], experiment["state"]) == ("ceilings", "running")
+        assert (await operator.done("cdn", "list", "--json")).json[0]["price_per_gb"] == 0.01
         audit = (await operator.done("license", "audit", "verify", "--json")).json
         assert audit["breaks"] == []
 
