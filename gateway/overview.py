@@ -9,9 +9,7 @@ from gateway.answers import NO_STORE, answer
 from gateway.gateway import gateway_of
 from gateway.problems import ProblemError
 from gateway.stored_overview import StoredOverview
-from schemas.steering import SteeringDecision
-
-EVERYBODY = "*"
+from schemas.steering import EVERYBODY, SteeringDecision
 
 
 class OverviewAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from aiohttp import web
 from gateway.answers import NO_STORE, answer
 from gateway.bodies import BitrateAnswer
 from gateway.delivery.assembly import Assembly
-from gateway.delivery.drawing import draw_order
+from gateway.delivery.drawing import decision_for, draw_order
 from gateway.delivery.entitlement import NothingPlayableError
 from gateway.delivery.steering import answer_steering
 from gateway.delivery.viewer import Cdn, Player, Viewer, order_cdns
@@ -22,7 +22,7 @@ from gateway.problems import ProblemError
 from schemas import codec
 from schemas.catalog import Title
 from schemas.sessions import SessionClaims
-from schemas.steering import SteeringDecision, cohort_of
+from schemas.steering import EVERYBODY, SteeringDecision
 
 MPD: Final = "application/dash+xml"
 M3U8: Final = "application/vnd.apple.mpegurl"
@@ -30,7 +30,6 @@ SAY_S_MAX: Final = 5.0
 FORBIDDEN: Final = 403
 EVENT_STREAM: Final = "text/event-stream"
 STEERING_TTL_S: Final = 10
-EVERYBODY: Final = "*"
 KEEP_ALIVE_MS: Final = 15_000
 _PLAYERS: Final[dict[str, Player]] = {"shaka": "shaka", "dashjs": "dashjs", "hlsjs": "hlsjs"}
 
@@ -219,12 +218,7 @@ def _ordered_cdns(gateway: Gateway, claims: SessionClaims) -> tuple[Cdn, ...]:
 
 
 def _decided(gateway: Gateway, claims: SessionClaims) -> SteeringDecision | None:
-    """The plan of the session's network, else of its region's rest, else everybody's order."""
-    for cohort in (cohort_of(claims.region, claims.asn), cohort_of(claims.region, 0)):
-        decision = gateway.views.steering.get(cohort)
-        if decision is not None and decision.shares:
-            return decision
-    return gateway.views.steering.get(EVERYBODY)
+    return decision_for(gateway.views.steering.get, claims.region, claims.asn)
 
 
 def _ceiling_kbps(gateway: Gateway, claims: SessionClaims) -> int | None:

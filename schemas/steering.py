@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
+
+EVERYBODY: Final = "*"
+"""The cohort of who has no plan."""
 
 CdnName = Annotated[str, Meta(min_length=1, max_length=64)]
 Share = Annotated[float, Meta(ge=0, le=1)]

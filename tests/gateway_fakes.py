@@ -19,7 +19,7 @@ from gateway.ports import GatewayPorts, GatewayViews
 from schemas import codec
 from schemas.bitrate import BitrateDecision
 from schemas.catalog import Title
-from schemas.envelope import Enrollment, Refused, Role
+from schemas.envelope import Enrollment, Refused, Request, Role
 from schemas.experiments import Experiment
 from schemas.ids import uuid7
 from schemas.recommendations import Recommendations
@@ -45,6 +45,8 @@ from schemas.tokens import (
 )
 from streams.identity import Identity
 from streams.producer import Receipt, UnavailableError
+from streams.records import Record
+from streams.replies import Asked
 from streams.requests import NoAnswerError, RefusedError
 from streams.tokens import TokenVerifier, issue
 from streams.topic import Topic
@@ -61,6 +63,22 @@ class MemoryClock:
 
     def __call__(self) -> int:
         return self.now_ms
+
+
+class MemoryDesk:
+    """Takes every request, keeps every answer."""
+
+    def __init__(self) -> None:
+        self.answers: list[Any] = []
+
+    def open(self, record: Record[Request]) -> Asked:
+        return Asked(record.value, record, "gateway")
+
+    def is_late(self, _: Request) -> bool:
+        return False
+
+    async def reply(self, _: Asked, answer: msgspec.Struct) -> None:
+        self.answers.append(answer)
 
 
 class MemoryPublisher:

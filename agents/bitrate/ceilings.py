@@ -1,9 +1,8 @@
 """Every session's ceiling: events in, decisions out, on whatever clock the caller has.
 
-What is measured of a session lives in memory: after a restart it is worthless anyway, and what
-sessions went through is learned anew within minutes. What must last, the version and the ceiling,
-is read back from the decisions themselves, which is also how a session goes on when its partition
-moves to another worker.
+What is measured of a session lives in memory: after a restart it is worthless anyway. What must
+last, the version and the ceiling, is read back from the decisions themselves, which is also how a
+session goes on when its partition moves to another worker.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def _recorded(facts: PlayFacts) -> DecisionFacts:
     known = (("account", account), ("profile", profile), ("title", title))
     return DecisionFacts(
         revision=FACTS_REVISION,
-        missing=tuple(name for name, each in known if each is None),  # type: ignore[misc]
+        missing=tuple(name for name, each in known if each is None),  # type: ignore[misc]  # str to mypy: it joins literals
         plan=account.subscription.plan if account else "",
         subscription_state=subscription.state if subscription else "",
         subscription_until_ms=subscription.until_ms if subscription else None,

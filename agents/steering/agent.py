@@ -15,13 +15,12 @@ from typing import Any
 import faust
 
 from agents.shell import ShellPorts, serve
-from agents.steering.fleet import PLAN_MS
-from agents.steering.ordering import EVERYBODY, TICK_MS, Ordering
+from agents.steering.ordering import TICK_MS, Ordering
 from agents.steering.outcomes import CdnOrigin
 from agents.steering.plan import allocate
 from schemas.errors import PlayheadError
 from schemas.events import PlaybackEvent
-from schemas.steering import CdnSettings, SteeringDecision
+from schemas.steering import EVERYBODY, CdnSettings, SteeringDecision
 from streams.records import Record
 from streams.topics import (
     CDN_SETTINGS,
@@ -47,7 +46,6 @@ class SteeringAgent:
         self._settings: View[CdnSettings] = View(
             ports.broker, CDN_SETTINGS, clock=ports.clock, state_key=ports.state_key
         )
-        self._planned_at_ms = 0
         self._ticker: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -92,17 +90,14 @@ class SteeringAgent:
         decision = self._ordering.due(now_ms)
         if decision is not None:
             await self._publish(decision)
-        if self._ordering.is_plan_due or now_ms - self._planned_at_ms >= PLAN_MS:
-            self._planned_at_ms = now_ms
+        if self._ordering.is_plan_due(now_ms):
             await self._plan(now_ms)
 
     async def _plan(self, now_ms: int) -> None:
         """The solver runs beside the loop, on values that nothing changes meanwhile."""
-        self._ordering.is_plan_due = False
-        fleet = self._ordering.fleet
-        problem = fleet.problem(now_ms)
+        problem = self._ordering.problem(now_ms)
         allocation = None if problem is None else await asyncio.to_thread(allocate, problem)
-        for decision in fleet.settle(problem, allocation, now_ms):
+        for decision in self._ordering.fleet.settle(problem, allocation, now_ms):
             await self._publish(decision)
 
     async def _tick_for_ever(self) -> None:

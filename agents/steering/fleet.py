@@ -97,6 +97,10 @@ class Fleet:
         self._health[region] = decided
         return down_in(decided) != down_in(state)
 
+    def is_plan_due(self, now_ms: int) -> bool:
+        """Whether the last one is old enough."""
+        return self._planned_at_ms is None or now_ms - self._planned_at_ms >= PLAN_MS
+
     def problem(self, now_ms: int) -> Problem | None:
         """What is to be planned now, from all that was seen since the last one.
 

@@ -11,12 +11,12 @@ import msgspec
 from agents.steering.demand import Watcher
 from agents.steering.fleet import Fleet, Place
 from agents.steering.outcomes import CdnOrigin, cdn_of, outcome_of
+from agents.steering.plan import Problem
 from agents.steering.policy import Bucket, bucket_of, decide, down_in, initial_state, merge
 from schemas.events import PlaybackEvent
 from schemas.steering import CdnSettings, SteeringDecision
 from streams.records import Record
 
-EVERYBODY: Final = "*"
 TICK_MS: Final = 1_000
 """How often penalties that are over are looked for."""
 IDENTITIES_MAX: Final = 20_000
@@ -43,13 +43,13 @@ class Ordering:
         self._state = initial_state(names, last)
         self._errors: OrderedDict[tuple[str, str, int], None] = OrderedDict()
         self.fleet = Fleet(names, cohorts)
-        self.is_plan_due = False
-        """A CDN went down or came back somewhere: whoever plans takes it back."""
+        self._is_plan_due = False
+        """A CDN went down or came back somewhere."""
 
     def set(self, settings: Mapping[str, CdnSettings]) -> None:
         """What operators say of CDNs, by name."""
         drained = frozenset(name for name, each in settings.items() if each.is_drained)
-        self.is_plan_due |= drained != self._state.drained
+        self._is_plan_due |= drained != self._state.drained
         self._state = msgspec.structs.replace(self._state, drained=drained)
         self.fleet.set(settings)
 
@@ -67,16 +67,25 @@ class Ordering:
     def count(self, place: Place, cdn: str, seen: Bucket, now_ms: int) -> SteeringDecision | None:
         """The order that fetches of one network from a CDN, within a second, changed."""
         self._state = merge(self._state, cdn, seen)
-        self.is_plan_due |= self.fleet.take(place, cdn, seen, now_ms)
+        self._is_plan_due |= self.fleet.take(place, cdn, seen, now_ms)
         return self.due(now_ms) if seen.errors else None
 
     def due(self, now_ms: int) -> SteeringDecision | None:
         """The order that time changed: a penalty is over."""
         self._state, decision = decide(self._state, now_ms)
         down = down_in(self._state)
-        self.is_plan_due |= down != self.fleet.down
+        self._is_plan_due |= down != self.fleet.down
         self.fleet.down = down
         return decision
+
+    def is_plan_due(self, now_ms: int) -> bool:
+        """Whether it is time for the next plan, or something does not wait for it."""
+        return self._is_plan_due or self.fleet.is_plan_due(now_ms)
+
+    def problem(self, now_ms: int) -> Problem | None:
+        """What is to be planned now; None: nothing."""
+        self._is_plan_due = False
+        return self.fleet.problem(now_ms)
 
     def _see(self, event: PlaybackEvent, known: Watcher | None, at_ms: int) -> Place:
         """Where the session is: edges know only its id, and what it told itself counts."""

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from agents.steering.outcomes import Outcome
-from schemas.steering import CdnHealth, SteeringDecision
+from schemas.steering import EVERYBODY, CdnHealth, SteeringDecision
 
 POLICY_VERSION: Final = "error-burst-1"
 
@@ -154,7 +154,7 @@ def decide(state: SteeringState, now_ms: int) -> tuple[SteeringState, SteeringDe
         return state, None
     state = msgspec.structs.replace(state, order=order, version=state.version + 1)
     return state, SteeringDecision(
-        cohort="*",
+        cohort=EVERYBODY,
         version=state.version,
         order=order,
         ttl_s=TTL_S,

@@ -7,9 +7,25 @@ sessions move as must.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from math import log
+
+from schemas.steering import EVERYBODY, SteeringDecision, cohort_of
+
+
+def decision_for(
+    known: Callable[[str], SteeringDecision | None], region: str, asn: int
+) -> SteeringDecision | None:
+    """The plan of a session's network, else of its region's rest, else everybody's order.
+
+    `known`: a cohort's last decision.
+    """
+    for cohort in (cohort_of(region, asn), cohort_of(region, 0)):
+        decision = known(cohort)
+        if decision is not None and decision.shares:
+            return decision
+    return known(EVERYBODY)
 
 
 def draw_order(

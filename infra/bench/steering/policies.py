@@ -7,15 +7,14 @@ from typing import Final, Protocol
 import numpy as np
 
 from agents.steering.demand import Watcher
-from agents.steering.fleet import PLAN_MS
-from agents.steering.ordering import EVERYBODY, TICK_MS, Ordering
+from agents.steering.ordering import TICK_MS, Ordering
 from agents.steering.outcomes import CdnOrigin
 from agents.steering.plan import allocate
 from agents.steering.policy import TTL_S, Bucket
-from gateway.delivery.drawing import chance
+from gateway.delivery.drawing import chance, decision_for
 from infra.bench.steering.scenario import Scenario
 from infra.bench.steering.viewers import Flags, Floats, Integers, Viewers
-from schemas.steering import CdnSettings, SteeringDecision, cohort_of
+from schemas.steering import CdnSettings, SteeringDecision
 
 EPOCH_MS: Final = 1_800_000_000_000
 SEEN_EVERY: Final = 1
@@ -99,7 +98,6 @@ class Steered:
         self._chances = _chances(scenario, viewers)
         self._orders = np.tile(np.arange(len(names)), (len(viewers), 1))
         self._decisions: dict[str, SteeringDecision] = {}
-        self._planned_s = -PLAN_MS
         self._place = viewers.region * 128 + viewers.asn
         self._places = [divmod(int(place), 128) for place in np.unique(self._place)]
         self.plans = 0
@@ -156,11 +154,9 @@ class Steered:
         now_ms = EPOCH_MS + TICK_MS * now_s
         decision = self._ordering.due(now_ms)
         self._publish([decision] if decision is not None else [])
-        if not self._ordering.is_plan_due and 1000 * (now_s - self._planned_s) < PLAN_MS:
+        if not self._ordering.is_plan_due(now_ms):
             return
-        self._ordering.is_plan_due = False
-        self._planned_s = now_s
-        problem = self._ordering.fleet.problem(now_ms)
+        problem = self._ordering.problem(now_ms)
         allocation = None if problem is None else allocate(problem)
         self._publish(self._ordering.fleet.settle(problem, allocation, now_ms))
 
@@ -171,10 +167,7 @@ class Steered:
 
     def _tell(self, asks: Flags, region: int, asn: int) -> None:
         name = self._viewers.regions[region]
-        found = [self._decisions.get(cohort_of(name, each)) for each in (asn, 0)]
-        decided = next((each for each in found if each is not None and each.shares), None)
-        if decided is None:
-            decided = self._decisions.get(EVERYBODY)
+        decided = decision_for(self._decisions.get, name, asn)
         if decided is None:
             return
         order = [self._names.index(each) for each in decided.order]

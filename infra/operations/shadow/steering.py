@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agents.steering.ordering import EVERYBODY, TICK_MS, Ordering
+from agents.steering.ordering import TICK_MS, Ordering
 from agents.steering.outcomes import CdnOrigin
 from infra.operations.shadow.reading import ShadowReader
 from infra.operations.shadow.rules import Decided, Make, Rules
-from schemas.steering import SteeringDecision
+from schemas.steering import EVERYBODY, SteeringDecision
 from streams.records import Record
 from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS, STEERING_DECISIONS
 

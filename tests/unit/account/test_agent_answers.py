@@ -41,11 +41,10 @@ from streams.broker import Broker
 from streams.identity import Identity
 from streams.producer import UnavailableError
 from streams.records import Record
-from streams.replies import Asked
 from streams.sealing import seal
 from streams.tokens import TokenVerifier
 from streams.topics import ACCOUNT_EVENTS, ACCOUNT_KEYS, ACCOUNT_REQUESTS, ACCOUNTS
-from tests.gateway_fakes import MemoryClock, MemoryDirectory, MemoryPublisher
+from tests.gateway_fakes import MemoryClock, MemoryDesk, MemoryDirectory, MemoryPublisher
 from tests.unit.account.story import ACCOUNT_ID, PASSWORD
 
 EMAIL = "ada@example.org"
@@ -64,22 +63,6 @@ class CountedPasswords:
     async def check(self, password: str, password_hash: str) -> Checked:
         self.hashed += 1
         return Checked(matches=password_hash == f"hash:{password}")
-
-
-class MemoryDesk:
-    """Takes every request, keeps every answer."""
-
-    def __init__(self) -> None:
-        self.answers: list[Any] = []
-
-    def open(self, record: Record[Request]) -> Asked:
-        return Asked(record.value, record, "gateway")
-
-    def is_late(self, _: Request) -> bool:
-        return False
-
-    async def reply(self, _: Asked, answer: msgspec.Struct) -> None:
-        self.answers.append(answer)
 
 
 class House:

@@ -23,10 +23,9 @@ from streams.binding import Transcript, open_keys
 from streams.broker import Broker
 from streams.identity import Identity
 from streams.records import Record
-from streams.replies import Asked
 from streams.topics import LICENSE_DECISIONS, LICENSE_REQUESTS
 from tests.builders import HD_KEY, SD_KEY, a_title
-from tests.gateway_fakes import MemoryClock, MemoryPublisher
+from tests.gateway_fakes import MemoryClock, MemoryDesk, MemoryPublisher
 from tests.unit.license.facts import an_account, an_open
 from tests.unit.license.key_service import give, keks_of, lose
 
@@ -34,22 +33,6 @@ SOON_AFTER_START_MS = 1_000
 """A view that has read nothing yet counts as read at 0."""
 DEVICE = X25519PrivateKey.from_private_bytes(b"d" * 32)
 PUBLIC_KEY = base64url(DEVICE.public_key().public_bytes_raw())
-
-
-class MemoryDesk:
-    """Takes every request, keeps every answer."""
-
-    def __init__(self) -> None:
-        self.answers: list[msgspec.Struct] = []
-
-    def open(self, record: Record[Request]) -> Asked:
-        return Asked(record.value, record, "gateway")
-
-    def is_late(self, _: Request) -> bool:
-        return False
-
-    async def reply(self, _: Asked, answer: msgspec.Struct) -> None:
-        self.answers.append(answer)
 
 
 class House:
@@ -94,7 +77,8 @@ class House:
         work = self.agent.handle(_record(request, body.account_id))
         assert work is not None
         await work
-        return self.desk.answers[-1]
+        answer: msgspec.Struct = self.desk.answers[-1]
+        return answer
 
     @property
     def decisions(self) -> list[LicenseDecision]:
