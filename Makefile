@@ -17,7 +17,7 @@ TEST_LOCKS ?= $(RUN_LOCKS) test
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test lint unit bench bench-events bench-steering bench-players faults faults-long secrets-scan bench-licenses test-faults test-long status doctor simulate lock clean
+.PHONY: help setup setup-test run test lint unit bench bench-events bench-steering bench-players bench-watching faults faults-long secrets-scan bench-licenses test-faults test-long status doctor simulate lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,11 @@ bench-steering: setup-test ## Simulate 10,000 viewers over CDNs that fail, slow 
 
 bench-players: setup-test ## Play recorded networks in Chromium. ARGS="--data DIR --out FILE"
 	@$(BIN)/python -m infra.bench.players $(ARGS)
+
+bench-watching: setup-test ## Simulate viewers with known tastes; recommendations beside the best possible
+	@for each in infra/bench/watching/scenarios/*.json; do \
+	  $(BIN)/python -m infra.bench.watching --scenario $$each --out $${TMPDIR:-/tmp}/watching-$$(basename $$each) || exit 1; \
+	done
 
 faults: setup ## Prove it: 72 faults under load, then the clients' ledger against ClickHouse
 	@$(BIN)/playhead faults $(ARGS)

@@ -2,6 +2,7 @@
 
 Calibrated recommendations (Steck, RecSys 2018): greedily the title that adds most to
 (1 - lambda) sum of scores - lambda KL(p, q), p the genres of the history, q those of the list.
+Genres decide what is in the list, and scores decide its order: what stands first is looked at most.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def genre_shares(history: Iterable[tuple[str, ...]]) -> dict[str, float]:
 
 
 def calibrate(choices: Sequence[Choice], wanted: Mapping[str, float], count: int) -> list[int]:
-    """Places of at most `count` choices in their new order; by score where nothing is wanted."""
+    """Places of at most `count` choices, by score."""
     scores = _scaled(np.array([choice.score for choice in choices], dtype=np.float32))
     target = np.array(list(wanted.values()), dtype=np.float32)
     shares = _shares(choices, list(wanted))
@@ -63,7 +64,18 @@ def calibrate(choices: Sequence[Choice], wanted: Mapping[str, float], count: int
         left[place] = -np.inf
         listed += shares[place]
         counts.update(choices[place].genres)
-    return chosen
+    return _by_score(choices, chosen)
+
+
+def _by_score(choices: Sequence[Choice], chosen: Sequence[int]) -> list[int]:
+    """The highest first, without those whose limit does not hold in this order."""
+    counts: Counter[str] = Counter()
+    order: list[int] = []
+    for place in sorted(chosen, key=lambda place: -choices[place].score):
+        if _fits(choices[place], counts):
+            order.append(place)
+            counts.update(choices[place].genres)
+    return order
 
 
 def _fits(choice: Choice, counts: Mapping[str, int]) -> bool:

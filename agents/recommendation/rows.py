@@ -21,7 +21,7 @@ from agents.recommendation.profile import ProfileState
 from schemas.catalog import Title
 from schemas.recommendations import RecommendationRow, RecommendedTitle
 
-POLICY_VERSION: Final = "rows-3"
+POLICY_VERSION: Final = "rows-4"
 """Changes with whatever changes which title stands where, or how probably."""
 COUNT_MAX: Final = 100
 BECAUSE_ROWS_MAX: Final = 2

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 
+import numpy as np
+
 from agents.recommendation.blend import HISTORY_TITLES_MAX, Blend, Ranking
 from agents.recommendation.model import Context
-from agents.recommendation.numbers import Candidates
+from agents.recommendation.numbers import Candidates, Pool
 from agents.recommendation.ridge import solve
 
 _SHOWN = 20
@@ -30,8 +32,14 @@ class Viewers:
 
     def __init__(self, title_ids: list[str]) -> None:
         self.model = Blend()
-        self._candidates = Candidates.of(title_ids)
+        self._pool = Pool(title_ids)
+        self._candidates = Candidates(self._pool, np.arange(len(title_ids)))
         self._viewers: dict[str, _Viewer] = {}
+
+    def offer(self, content_id: str) -> None:
+        """One more title to rank."""
+        self._pool.append(content_id)
+        self._candidates = Candidates(self._pool, np.arange(len(self._pool.ids)))
 
     def recommend(self, viewer: str) -> Ranking:
         """The list for a viewer now, over all titles."""
