@@ -42,6 +42,13 @@ def test_a_repeated_decision_does_not_count() -> None:
     assert found == [Standing.NEXT] * 3 + [Standing.VOID] + [Standing.NEXT] * 2
 
 
+def test_a_copy_of_the_newest_voids_nothing_that_follows_it() -> None:
+    """Whoever can write to Kafka can copy a record with its MAC."""
+    decisions = some_decisions(5)
+    found = standings([*decisions[:3], decisions[2], decisions[2], *decisions[3:]])
+    assert found == [Standing.NEXT] * 3 + [Standing.VOID] * 2 + [Standing.NEXT] * 2
+
+
 def test_decisions_from_before_they_had_numbers_count() -> None:
     log, chain = list[LicenseDecision](), Chain()
     for decision in some_decisions(3):
