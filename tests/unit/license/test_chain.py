@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from agents.license.chain import Chain, Standing, decision_hash
 from agents.license.decisions import decide
 from agents.license.ledger import Ledger
 from agents.license.plans import POLICY
 from schemas.licenses import LicenseDecision
+from streams.chain import Chain, Standing, decision_hash
 from tests.unit.license.facts import an_open, asking, some_knowledge
 
 

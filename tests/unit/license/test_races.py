@@ -10,12 +10,12 @@ from typing import Any, Literal
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from agents.license.chain import Chain, Standing
 from agents.license.decisions import decide
 from agents.license.ledger import Ledger
 from agents.license.plans import POLICY
 from schemas.licenses import LicenseDecision
 from schemas.sessions import EndSession
+from streams.chain import Chain, Standing
 from tests.builders import NOW_MS
 from tests.unit.license.facts import an_account, an_open, asking, some_knowledge
 
