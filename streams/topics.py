@@ -106,6 +106,7 @@ ACCOUNT_EVENTS: Final = Topic(
     family=Family.ACCOUNT,
     writer="account",
     readers=("analytics",),
+    is_authenticated=True,
     is_recorded=True,
     has_dead_letters=True,
 )
