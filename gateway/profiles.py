@@ -14,7 +14,7 @@ from gateway.bodies import (
     ProfilesAnswer,
     ProfileUnlockedAnswer,
 )
-from gateway.gateway import gateway_of, instant
+from gateway.gateway import Gateway, gateway_of, instant
 from gateway.problems import ProblemError
 from schemas.accounts import (
     AccountView,
@@ -45,7 +45,7 @@ async def create_profile(request: web.Request) -> web.Response:
     body: NewProfile = await gateway.read_json(request, NewProfile)
     command = CreateProfile(
         account_id=viewer.account_id,
-        name=body.name,
+        sealed=_sealed_name(gateway, viewer.account_id, body.name),
         language=body.language,
         maturity=body.maturity,
         proof=gateway.auth.proof(request, viewer),
@@ -63,7 +63,7 @@ async def change_profile(request: web.Request) -> web.Response:
     command = UpdateProfile(
         account_id=viewer.account_id,
         profile_id=profile_id,
-        name=body.name,
+        sealed=_sealed_name(gateway, viewer.account_id, body.name),
         language=body.language,
         maturity=body.maturity,
         proof=gateway.auth.proof(request, viewer),
@@ -123,6 +123,13 @@ async def unlock_profile(request: web.Request) -> web.Response:
         profile_token=unlocked.profile_token, expires_at=instant(unlocked.expires_at_ms)
     )
     return answer(granted, headers=NO_STORE)
+
+
+def _sealed_name(gateway: Gateway, account_id: str, name: str | None) -> bytes | None:
+    """It may be a person's: commands stay in the log for an hour."""
+    if name is None:
+        return None
+    return seal_credentials(gateway, account_id, Credentials(profile_name=name))
 
 
 def _profile_of(view: AccountView, profile_id: str) -> web.Response:

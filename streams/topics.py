@@ -88,7 +88,7 @@ WATCHES: Final = Topic(
 )
 ACCOUNT_REQUESTS: Final = Topic(
     name="account.requests.v1",
-    carries="commands to the account agent; passwords only sealed to its key",
+    carries="commands to the account agent; passwords and names only sealed to its key",
     key="account_id",
     value=Request,
     family=Family.ACCOUNT,
@@ -106,6 +106,7 @@ ACCOUNT_EVENTS: Final = Topic(
     family=Family.ACCOUNT,
     writer="account",
     readers=("analytics",),
+    is_authenticated=True,
     is_recorded=True,
     has_dead_letters=True,
 )
