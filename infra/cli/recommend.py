@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 import click
 import msgspec
 
+from infra.cli import recommend_compare
 from infra.cli.output import json_option, print_rows
 from infra.deployment import Deployment
 from infra.operations.households import read_accounts
@@ -27,6 +28,9 @@ def command() -> None:
 
     Example: playhead recommend why 0199a1e0-1111-7000-8000-000000000001 tide
     """
+
+
+command.add_command(recommend_compare.command)
 
 
 @command.command("for")
