@@ -69,6 +69,20 @@ export class Api {
       `/v1/profiles/${encodeURIComponent(profileId)}/recommendations?count=${count}`,
     );
 
+  /** What the profile says of titles, by content id. */
+  feedback = async (profileId) => {
+    const said = await this.#signed("GET", `/v1/profiles/${encodeURIComponent(profileId)}/feedback`);
+    return new Map(said.titles.map((each) => [each.content_id, each]));
+  };
+
+  /** In place of what the profile said of the title before. */
+  giveFeedback = (profileId, contentId, { thumb, is_hidden, is_favorite }) => {
+    const [profile, content] = [profileId, contentId].map(encodeURIComponent);
+    const path = `/v1/profiles/${profile}/feedback/${content}`;
+    const proof = sessionStorage.getItem(UNLOCKED_AS);
+    return this.#signed("PUT", path, { thumb, is_hidden, is_favorite }, { proof });
+  };
+
   openSession = (asked) =>
     this.#signed("POST", "/v1/sessions", asked, { proof: sessionStorage.getItem(UNLOCKED_AS) });
 

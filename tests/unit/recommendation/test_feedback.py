@@ -35,13 +35,13 @@ def offered(found: dict[str, RecommendationRow], *, without: tuple[str, ...] = (
     return {item for row in found if row not in without for item in ids(found, row)}
 
 
-def watched_by_others() -> Tastes:
-    """Thirty viewers went through the titles in their order."""
+def watched_by_others(viewers: int = 30) -> Tastes:
+    """So many viewers went through the titles in their order."""
     tastes = Tastes()
     for name in NAMES:
         tastes.offers.put(name, a_title(name))
     offset = 0
-    for n in range(30):
+    for n in range(viewers):
         for name in NAMES:
             tastes.take(a_watch(name, profile_id=f"p{n}", at_ms=NOW_MS + offset), 0, offset)
             offset += 1
@@ -69,7 +69,7 @@ WATCHED = st.lists(
 
 @given(watches=WATCHED, said=st.lists(SAID, max_size=8))
 def test_feedback_is_heeded_in_every_row(watches: list[Any], said: list[TitleFeedback]) -> None:
-    tastes = watched_by_others()
+    tastes = watched_by_others(2)
     for offset, watch in enumerate(watches):
         tastes.take(watch, 1, offset)
     found = rows(heeded(tastes, *said))
@@ -84,7 +84,7 @@ def test_feedback_is_heeded_in_every_row(watches: list[Any], said: list[TitleFee
 
 @given(watches=WATCHED, said=st.lists(SAID, max_size=8))
 def test_what_is_taken_back_leaves_no_trace(watches: list[Any], said: list[TitleFeedback]) -> None:
-    tastes = watched_by_others()
+    tastes = watched_by_others(2)
     for offset, watch in enumerate(watches):
         tastes.take(watch, 1, offset)
     before = rows(tastes)
