@@ -24,6 +24,7 @@ PAGE_TITLES_MAX: Final = 50
 QUERY_CHARS_MAX: Final = 128
 COUNT_DEFAULT: Final = 20
 COUNT_MAX: Final = 100
+OS_CHARS_MAX: Final = 128
 
 
 async def get_titles(request: web.Request) -> web.Response:
@@ -82,6 +83,7 @@ async def get_recommendations(request: web.Request) -> web.Response:
             maturity=profile.maturity,
             region=gateway.place(request).region,
             plan=view.plan,
+            os=request.query.get("os", "")[:OS_CHARS_MAX],
             count=count,
         )
         found: Recommendations = await gateway.ask(

@@ -52,6 +52,8 @@ class GetRecommendations(
     maturity: int
     region: str
     plan: str = ""
+    os: str = ""
+    """Of the device that asks, as its sessions name it; empty: not known."""
     count: int = 20
     is_look: bool = False
     """An operator looks: nobody was served, so it is not recorded and no update follows."""

@@ -178,7 +178,9 @@ class RecommendationAgent:
         self._tastes.offers.put(record.key, record.value)
 
     def _recommend(self, request: GetRecommendations, now_ms: int) -> Recommendations:
-        viewer = Viewer(maturity=request.maturity, region=request.region, plan=request.plan)
+        viewer = Viewer(
+            maturity=request.maturity, region=request.region, plan=request.plan, os=request.os
+        )
         rows = self._tastes.rows(request.profile_id, viewer, now_ms, count=request.count)
         return Recommendations(
             profile_id=request.profile_id,

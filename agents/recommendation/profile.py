@@ -60,6 +60,7 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
     weight: float
     at_ms: int
     region: str
+    os: str
 
 
 class ProfileState(msgspec.Struct, kw_only=True):
@@ -153,6 +154,7 @@ def apply(profile: ProfileState, watch: Watch) -> Learned | None:
         weight=weight,
         at_ms=watch.at_ms,
         region=watch.region,
+        os=watch.os,
     )
 
 

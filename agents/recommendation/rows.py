@@ -21,7 +21,7 @@ from agents.recommendation.profile import ProfileState
 from schemas.catalog import Title
 from schemas.recommendations import RecommendationRow, RecommendedTitle
 
-POLICY_VERSION: Final = "rows-4"
+POLICY_VERSION: Final = "rows-5"
 """Changes with whatever changes which title stands where, or how probably."""
 COUNT_MAX: Final = 100
 BECAUSE_ROWS_MAX: Final = 2
@@ -44,7 +44,7 @@ class _Page(NamedTuple):
     profile: ProfileState
     model: TitleModel
     offers: Offers
-    region: str
+    viewer: Viewer
     now_ms: int
     size: int
     """Titles of a row at most."""
@@ -121,7 +121,7 @@ def _page(
         profile=profile,
         model=model,
         offers=offers,
-        region=viewer.region,
+        viewer=viewer,
         now_ms=now_ms,
         size=size,
         is_open=is_open,
@@ -168,17 +168,14 @@ def _my_list(page: _Page) -> RecommendationRow:
 
 
 def _top_picks(page: _Page) -> RecommendationRow:
-    """Of titles that the model cannot tell apart the one most like the profile's comes first."""
-    taste = page.profile.taste()
+    """Of titles that the model cannot tell apart the one most like the profile's comes first.
+
+    Without a taste it is what people watch in its region and on such devices; none: no picks.
+    """
     offers = page.offers
+    ranked = _ranked(page)
     items: tuple[RecommendedTitle, ...] = ()
-    if taste:
-        alike = page.fresh[np.argsort(-page.likeness[page.fresh], kind="stable")]
-        ranked = page.model.rank(
-            Context(taste, page.profile_id),
-            offers.candidates(alike),
-            CHOICES_PER_PLACE * page.size + DRAWN_FROM_MAX,
-        )
+    if ranked or page.profile.taste():
         is_fresh = np.zeros(len(offers), dtype=np.bool_)
         is_fresh[page.fresh] = True
         new = page.recent[: 2 * DRAWN_FROM_MAX]
@@ -192,6 +189,17 @@ def _top_picks(page: _Page) -> RecommendationRow:
         )
         items = tuple(_picked(pick, page) for pick in picks)
     return RecommendationRow(row="top-picks", reason="Top picks for you", items=items)
+
+
+def _ranked(page: _Page) -> list[Ranked]:
+    taste = page.profile.taste()
+    alike = page.fresh[np.argsort(-page.likeness[page.fresh], kind="stable")]
+    ranked = page.model.rank(
+        Context(taste, page.profile_id, region=page.viewer.region, os=page.viewer.os),
+        page.offers.candidates(alike),
+        CHOICES_PER_PLACE * page.size + DRAWN_FROM_MAX,
+    )
+    return ranked if taste else [each for each in ranked if each.is_popular]
 
 
 def _because_you_watched(page: _Page) -> list[RecommendationRow]:
@@ -244,10 +252,12 @@ def similar_titles(
 
 
 def _trending(page: _Page) -> RecommendationRow:
-    ranked = page.model.popular(page.offers.candidates(page.fresh), page.size, page.region)
+    ranked = page.model.popular(page.offers.candidates(page.fresh), page.size, page.viewer.region)
     items = tuple(
         _item(
-            each, page.offers, f"Popular now in {page.region}" if each.score > 1 else "Popular now"
+            each,
+            page.offers,
+            f"Popular now in {page.viewer.region}" if each.score > 1 else "Popular now",
         )
         for each in ranked
     )

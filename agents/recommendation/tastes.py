@@ -44,7 +44,9 @@ class Tastes:
         profile = self._profiles.setdefault(watch.profile_id, ProfileState())
         learned = apply(profile, watch)
         if learned is not None:
-            context = Context(learned.history, watch.profile_id, region=learned.region)
+            context = Context(
+                learned.history, watch.profile_id, region=learned.region, os=learned.os
+            )
             self.model.learn(context, learned.content_id, learned.weight, learned.at_ms)
         return True
 

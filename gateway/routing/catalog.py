@@ -69,7 +69,13 @@ CATALOG_ROUTES: Final[tuple[Route, ...]] = (
         says="The profile's rows now, with a reason per title",
         traffic="account",
         access="viewer",
-        query={"count": Query(says="titles per row, 1 to 100; 20 unless told", type_="integer")},
+        query={
+            "count": Query(says="titles per row, 1 to 100; 20 unless told", type_="integer"),
+            "os": Query(
+                says="the device's `os` as its sessions say: a profile without a history"
+                " gets what such devices watch"
+            ),
+        },
         answers={200: RecommendationsAnswer},
         problems=(400, 404),
     ),
@@ -122,6 +128,7 @@ CATALOG_ROUTES: Final[tuple[Route, ...]] = (
             "maturity": Query(says="its limit in years; 18 unless told", type_="integer"),
             "region": Query(says="ISO 3166-1 region where it would watch"),
             "plan": Query(says="plan of its account"),
+            "os": Query(says="of the device that would ask"),
             "count": Query(says="titles per row, up to 100; 20 unless told", type_="integer"),
         },
         answers={200: Recommendations},

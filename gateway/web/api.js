@@ -15,6 +15,9 @@ export class ProblemError extends Error {
   }
 }
 
+/** The system that the page runs on, as the browser says. */
+export const platform = () => navigator.userAgentData?.platform || navigator.platform || "";
+
 export class Api {
   #access = null;
   #refreshing = null;
@@ -66,7 +69,8 @@ export class Api {
   recommendations = (profileId, count = 20) =>
     this.#signed(
       "GET",
-      `/v1/profiles/${encodeURIComponent(profileId)}/recommendations?count=${count}`,
+      `/v1/profiles/${encodeURIComponent(profileId)}/recommendations?count=${count}` +
+        `&os=${encodeURIComponent(platform())}`,
     );
 
   /** What the profile says of titles, by content id. */
