@@ -64,7 +64,6 @@ async def test_what_is_said_on_the_page_changes_the_profiles_rows_at_once(
     await page.page.wait_for_selector(f"{my_list} [data-content=blue-hour]", state="attached")
     await page.page.click("dialog [data-feedback=hidden]:enabled")
     await page.page.wait_for_selector(my_list, state="detached")
-    await page.page.screenshot(path=stack.log.with_name("feedback.png"))
     async with signed_in(stack, viewer) as client:
         rows = await rows_of(client, viewer.profiles["Ada"])
         assert "blue-hour" not in {item["content_id"] for items in rows.values() for item in items}
