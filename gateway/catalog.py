@@ -24,6 +24,7 @@ PAGE_TITLES_MAX: Final = 50
 QUERY_CHARS_MAX: Final = 128
 COUNT_DEFAULT: Final = 20
 COUNT_MAX: Final = 100
+OS_CHARS_MAX: Final = 128
 
 
 async def get_titles(request: web.Request) -> web.Response:
@@ -75,13 +76,14 @@ async def get_recommendations(request: web.Request) -> web.Response:
     profile_id = request.match_info["profile_id"]
     count = _count(request)
     try:
-        view, profile = await _owned_profile(gateway, viewer, profile_id)
+        view, profile = await owned_profile(gateway, viewer, profile_id)
         question = GetRecommendations(
             profile_id=profile_id,
             account_id=viewer.account_id,
             maturity=profile.maturity,
             region=gateway.place(request).region,
             plan=view.plan,
+            os=request.query.get("os", "")[:OS_CHARS_MAX],
             count=count,
         )
         found: Recommendations = await gateway.ask(
@@ -99,7 +101,7 @@ async def get_recommendations(request: web.Request) -> web.Response:
     return answer(body, headers={"Age": str(age_s), "Cache-Control": "private, no-cache"})
 
 
-async def _owned_profile(
+async def owned_profile(
     gateway: Gateway, viewer: Viewer, profile_id: str
 ) -> tuple[AccountView, Profile]:
     """ProblemError 404 for a profile that is not the account's, or not at all: alike."""

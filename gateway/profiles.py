@@ -14,6 +14,7 @@ from gateway.bodies import (
     ProfilesAnswer,
     ProfileUnlockedAnswer,
 )
+from gateway.erasure import forget_profile
 from gateway.gateway import Gateway, gateway_of, instant
 from gateway.problems import ProblemError
 from schemas.accounts import (
@@ -72,15 +73,17 @@ async def change_profile(request: web.Request) -> web.Response:
 
 
 async def delete_profile(request: web.Request) -> web.Response:
-    """204."""
+    """204 once it is gone and what it said of titles is forgotten."""
     gateway = gateway_of(request)
     viewer = await gateway.auth.viewer(request)
+    profile_id = request.match_info["profile_id"]
     command = DeleteProfile(
         account_id=viewer.account_id,
-        profile_id=request.match_info["profile_id"],
+        profile_id=profile_id,
         proof=gateway.auth.proof(request, viewer),
     )
     await ask_account(gateway, command)
+    await forget_profile(gateway, profile_id)
     return nothing()
 
 

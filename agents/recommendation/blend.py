@@ -79,6 +79,7 @@ class Blend:
         for popularity in (experts.hours, experts.day, experts.week):
             popularity.add(title, weight, at_ms)
         experts.regions.add(context.region, title, weight, at_ms)
+        experts.systems.add(context.os, title, weight, at_ms)
         self._ridge.learn(_once(history) if self.is_repeating else history, title, weight)
 
     def forget(self, who: str) -> None:
@@ -121,6 +122,8 @@ class Blend:
         titles = candidates.titles(self._numbers)
         features = self._experts.features(history, context.who, len(self._numbers) + 1)
         scores = self._scores(features, context, history)[titles]
+        if not len(history):
+            scores += self._experts.lifts(context.region, context.os, titles)
         places = best_places(scores, count)
         best = titles[places]
         reasons = self._experts.transitions.reasons(history, best).tolist()

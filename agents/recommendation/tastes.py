@@ -1,4 +1,4 @@
-"""All profiles, the title model and the catalog together: the fold of two topics."""
+"""All profiles, the title model and the catalog together: the fold of three topics."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from agents.recommendation.blend import Blend
 from agents.recommendation.filters import Viewer
 from agents.recommendation.model import Context, TitleModel
 from agents.recommendation.offers import Offers
-from agents.recommendation.profile import ProfileState, apply
+from agents.recommendation.profile import FEEDBACK_TITLES_MAX, ProfileState, apply, heed
 from agents.recommendation.rows import build_rows, similar_titles
 from schemas.recommendations import (
     ExpertPart,
     RecommendationRow,
     RecommendedTitle,
     TitleExplained,
+    TitleFeedback,
 )
 from schemas.watching import Watch
 
@@ -29,6 +30,8 @@ class Tastes:
         self.offers = Offers()
         self._profiles: dict[str, ProfileState] = {}
         self._applied: dict[int, int] = {}
+        self.heeded_offset = -1
+        """Of the last feedback."""
 
     def __len__(self) -> int:
         return len(self._profiles)
@@ -41,7 +44,9 @@ class Tastes:
         profile = self._profiles.setdefault(watch.profile_id, ProfileState())
         learned = apply(profile, watch)
         if learned is not None:
-            context = Context(learned.history, watch.profile_id, region=learned.region)
+            context = Context(
+                learned.history, watch.profile_id, region=learned.region, os=learned.os
+            )
             self.model.learn(context, learned.content_id, learned.weight, learned.at_ms)
         return True
 
@@ -49,28 +54,49 @@ class Tastes:
         """Whether the state counts this record."""
         return offset <= self._applied.get(partition, -1)
 
+    def heed(self, key: str, feedback: TitleFeedback | None, offset: int) -> None:
+        """Apply a record of what a profile says of a title; None: nothing any more."""
+        self.heeded_offset = offset
+        profile_id, _, content_id = key.partition(":")
+        if feedback is None and profile_id not in self._profiles:
+            return
+        profile = self._profiles.setdefault(profile_id, ProfileState())
+        heed(profile, content_id, feedback)
+
+    def feedback(self, profile_id: str) -> tuple[TitleFeedback, ...]:
+        """What the profile says of titles, the newest first."""
+        said = self._profiles.get(profile_id, _NOBODY).feedback
+        return tuple(reversed(said.values()))
+
+    def has_room_for(self, feedback: TitleFeedback) -> bool:
+        """Whether the profile may say it beside what it says of other titles."""
+        said = self._profiles.get(feedback.profile_id, _NOBODY).feedback
+        is_known = feedback.content_id in said
+        return feedback.says_nothing or is_known or len(said) < FEEDBACK_TITLES_MAX
+
     def resume_ms(self, profile_id: str, content_id: str) -> int:
         """Where the profile goes on with the content; 0: from the start."""
         return self._profiles.get(profile_id, _NOBODY).resume_ms(content_id)
 
     def forget(self, profile_id: str) -> None:
-        """Drop what the profile watched; what the title model learned of it names nobody."""
+        """Drop what the profile watched and said; what the title model learned names nobody."""
         self._profiles.pop(profile_id, None)
         self.model.forget(profile_id)
 
     def explain(self, profile_id: str, content_id: str) -> TitleExplained:
         """Why the title stands where it stands for the profile; the largest part first."""
         profile = self._profiles.get(profile_id, _NOBODY)
-        history = profile.history()
-        parts = self.model.explain(Context(history, profile_id), content_id)
+        taste = profile.taste()
+        parts = self.model.explain(Context(taste, profile_id), content_id)
         parts.sort(key=lambda part: -abs(part.score * part.weight))
         vectors = self.offers.likeness
         likeness = vectors.to(vectors.taste(self.offers.places_of(profile.liked())))
         return TitleExplained(
             profile_id=profile_id,
             content_id=content_id,
-            history_count=len(history),
+            history_count=len(profile.history()),
             is_completed=profile.is_completed(content_id),
+            is_hidden=content_id in profile.hidden(),
             likeness=float(likeness[self.offers.places_of((content_id,))].sum()),
             experts=tuple(
                 ExpertPart(expert=expert, score=score, weight=weight, part=score * weight)

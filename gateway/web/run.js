@@ -4,7 +4,7 @@
  * Everything that may be shown beside the video is read from here; nothing here draws.
  */
 
-import { ProblemError } from "./api.js";
+import { ProblemError, platform } from "./api.js";
 import { NetworkWatch } from "./network.js";
 import { Playhead, bufferLengthMs, uuid7 } from "./playhead.js";
 import { PLAYERS, createPlayer } from "./players/player.js";
@@ -185,7 +185,6 @@ function device(playerName) {
     deviceId = uuid7();
     localStorage.setItem(DEVICE, deviceId);
   }
-  const os = navigator.userAgentData?.platform || navigator.platform || "";
   const { label } = PLAYERS.find((player) => player.name === playerName);
-  return { device_id: deviceId, model: "browser", os, player: label };
+  return { device_id: deviceId, model: "browser", os: platform(), player: label };
 }

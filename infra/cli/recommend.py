@@ -36,9 +36,10 @@ command.add_command(recommend_compare.command)
 @command.command("for")
 @click.argument("profile_id", metavar="PROFILE")
 @click.option("--region", help="ISO 3166-1; default: that of loopback addresses.")
+@click.option("--os", default="", help="Of its device, as sessions name it; default: not known.")
 @click.option("--count", default=10, show_default=True, type=click.IntRange(1, 100))
 @json_option
-def recommend_for(profile_id: str, region: str | None, count: int, as_json: bool) -> None:
+def recommend_for(profile_id: str, region: str | None, os: str, count: int, as_json: bool) -> None:
     """The rows of PROFILE as it would get them now, by its maturity and plan; recorded nowhere.
 
     Example: playhead recommend for 0199a1e0-1111-7000-8000-000000000001 --count 5
@@ -47,7 +48,8 @@ def recommend_for(profile_id: str, region: str | None, count: int, as_json: bool
     deployment = Deployment(settings=settings)
     accounts = asyncio.run(read_accounts(deployment))
     limits = viewer_limits(accounts.values(), profile_id, system_clock())
-    query = limits | {"region": region or settings.loopback_region, "count": str(count)}
+    where = {"region": region or settings.loopback_region, "os": os}
+    query = limits | where | {"count": str(count)}
     path = f"/v1/admin/profiles/{quote(profile_id, safe='')}/recommendations?{urlencode(query)}"
     found = _ask(deployment, path, Recommendations)
     print_rows(
