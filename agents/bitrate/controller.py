@@ -37,7 +37,10 @@ only takes away: in the simulator (`infra.bench.abr.compare --over`) one at the 
 worse, one with this slack did not. dash.js ventures more, and gains by every ceiling."""
 _CAREFUL_PLAYERS: Final = ("shaka", "hls")
 BUFFER_MS_FULL: Final = 30_000
-"""What a player's buffer holds at least, as far as it was not seen fuller."""
+"""What a player's buffer holds at least, until it was seen to wait for room. A plan for more than
+there is saves where nothing can be saved: in the simulator, on demanding networks, that took 0.15
+of the QoE (Mbit/s) from dash.js with a buffer of 10 s. A plan for what it holds took nothing, and
+0.4 % of the time was stalled instead of 0.9 %."""
 
 
 class Playing(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -128,7 +131,7 @@ def request_of(state: SessionState, playing: Playing, buffer_ms: int, now_ms: in
     reported_bytes, reported_s = _reported(state, ladder)
     chunk_s = ladder.segment_ms / 1000
     last = _playing_rung(state, ladder)
-    buffer_s_max = max(state.buffer_ms_max, BUFFER_MS_FULL) / 1000
+    buffer_s_max = _buffer_ms_max(state) / 1000
     first = 0 if state.segment is None else state.segment + 1
     is_on_its_way = first < len(sizes) and buffer_ms / 1000 + chunk_s <= buffer_s_max
     flight = sizes[first : first + 1, last] if is_on_its_way else np.zeros(0)
@@ -191,6 +194,12 @@ def _playing_rung(state: SessionState, ladder: Ladder) -> int:
         return ceiling
     kbps = robust_throughput_kbps([sample.kbps for sample in state.samples], ladder)
     return affordable_rung(ladder, kbps)
+
+
+def _buffer_ms_max(state: SessionState) -> int:
+    if state.has_waited:
+        return state.buffer_ms_max
+    return max(state.buffer_ms_max, BUFFER_MS_FULL)
 
 
 def _thought_of_at_ms(state: SessionState) -> int:

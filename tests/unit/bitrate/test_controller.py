@@ -269,6 +269,27 @@ def test_a_segment_on_its_way_is_settled_and_the_next_one_is_asked_for() -> None
     assert list(request.reported_s) == [4.0] * 4
 
 
+@pytest.mark.parametrize(("kbps", "holds_s"), [(20_000, 12.0), (1_100, 30.0)])
+def test_a_player_that_waits_with_a_full_buffer_holds_no_more(kbps: int, holds_s: float) -> None:
+    """A rung of 1,000 kbit/s leaves it nearly all the time to wait, or none."""
+    state = SessionState()
+    for number in range(8):
+        fetched = transfer(number, kbps, buffer_ms=min(12_000, 3_000 * (number + 1)))
+        seen = msgspec.structs.replace(fetched, transfer_bytes=1_000 * SEGMENT_MS // 8)
+        state = observe(state, seen)
+    assert request_of(state, LONG, 12_000, state.last_seen_ms).buffer_s_max == holds_s
+    fuller = observe(state, transfer(8, kbps, buffer_ms=45_000))
+    assert request_of(fuller, LONG, 12_000, fuller.last_seen_ms).buffer_s_max == 45.0
+
+
+def test_a_buffer_that_drains_says_nothing_of_what_it_holds() -> None:
+    state = SessionState()
+    for number in range(8):
+        seen = transfer(number, 20_000, buffer_ms=12_000 - 3_000 * min(number, 3))
+        state = observe(state, msgspec.structs.replace(seen, transfer_bytes=500_000))
+    assert not state.has_waited
+
+
 @pytest.mark.parametrize(
     ("player", "slack_s"),
     [("Shaka Player", 1.0), ("hls.js 1.6", 1.0), ("dash.js", 0.0), ("an app", 0.0), ("", 0.0)],
