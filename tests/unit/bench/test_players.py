@@ -28,7 +28,7 @@ from infra.bench.players.title import HEIGHTS, job_of
 from infra.edge.link import RecordedRate
 
 KBPS_OF = {80: 300, 100: 750, 180: 4300}
-EMPTY = Results(seed=1, seconds=60, machine="a machine")
+EMPTY = Results(seed=1, seconds=60, buffer_s=30, machine="a machine")
 
 
 def samples_of(*parts: tuple[float, float, int]) -> tuple[tuple[float, float, int], ...]:
@@ -137,7 +137,7 @@ def test_what_was_made_is_not_made_again_but_where_the_machine_was_busy(tmp_path
     found = read_results(tmp_path / "out.json", EMPTY)
     assert found == results
     assert plan.missing(found) == [("shaka", "set/name", 0), ("shaka", "set/name", 2)]
-    with pytest.raises(ValueError, match="--seed 1 --seconds 60"):
+    with pytest.raises(ValueError, match="--seed 1 --seconds 60 --buffer 30"):
         read_results(tmp_path / "out.json", msgspec.structs.replace(EMPTY, seconds=90))
 
 
