@@ -15,7 +15,7 @@ from agents.bitrate.ladder import Ladder
 from agents.bitrate.memory import Circumstances
 from agents.bitrate.population import Population
 from agents.bitrate.rate import affordable_rung, clamped_kbps, robust_throughput_kbps
-from agents.bitrate.state import SessionState, buffer_now_ms
+from agents.bitrate.state import FILLED_MS, SessionState, buffer_now_ms
 from agents.bitrate.stochastic import HORIZON_CHUNKS, Request, choose_rung
 from schemas.bitrate import BitrateFacts
 
@@ -98,7 +98,7 @@ def decide(
         target = _by_rate(state, ladder, RATE_SHARE, "rate")
     else:
         target = _by_futures(state, playing, buffer_ms, population, now_ms)
-    if state.starved_at_ms is not None and now_ms - state.starved_at_ms <= STARVED_MS:
+    if _is_starved(state, buffer_ms, now_ms):
         careful = _by_rate(state, ladder, STARVED_SHARE, "starved")
         target = min(target, careful, key=lambda each: each.rung)
     if target.rung == ladder.index_of(state.ceiling_kbps):
@@ -194,6 +194,13 @@ def _playing_rung(state: SessionState, ladder: Ladder) -> int:
         return ceiling
     kbps = robust_throughput_kbps([sample.kbps for sample in state.samples], ladder)
     return affordable_rung(ladder, kbps)
+
+
+def _is_starved(state: SessionState, buffer_ms: int | None, now_ms: int) -> bool:
+    """Whether the buffer ran dry a moment ago, and was not filled again since."""
+    if state.starved_at_ms is None or now_ms - state.starved_at_ms > STARVED_MS:
+        return False
+    return buffer_ms is None or buffer_ms < FILLED_MS
 
 
 def _buffer_ms_max(state: SessionState) -> int:

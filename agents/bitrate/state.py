@@ -13,6 +13,8 @@ from schemas.bitrate import BitrateDecision, BitratePolicy
 SAMPLES_MAX: Final = 32
 """What a situation is told by (`situation.py`): the errors of the last twenty estimates, and
 whether the session is young."""
+FILLED_MS: Final = 4_000
+"""A buffer that never held as much is being filled: dash.js calls that starved, too."""
 WAITING_SAMPLES: Final = 4
 WAITING_SHARE: Final = 0.6
 """Of the time in which they were fetched: who has room for more fetches all the time."""
@@ -117,7 +119,7 @@ def _observe_buffer(state: SessionState, seen: Observation) -> SessionState:
         }
     if seen.is_paused is not None:
         changes["is_paused"] = seen.is_paused
-    if seen.is_starved:
+    if seen.is_starved and state.buffer_ms_max >= FILLED_MS:
         changes["starved_at_ms"] = seen.at_ms
     if seen.playing_bitrate_kbps is not None:
         changes["playing_bitrate_kbps"] = seen.playing_bitrate_kbps

@@ -149,6 +149,24 @@ def test_an_empty_buffer_that_starved_holds_the_ceiling_down() -> None:
     assert choices[0].height == 720
 
 
+def test_a_buffer_that_was_never_full_did_not_starve() -> None:
+    seen = [transfer(number, 6500, buffer_ms=2_000) for number in range(3)]
+    starved = msgspec.structs.replace(transfer(3, 6500, buffer_ms=2_000), is_starved=True)
+    _, choices = run([*seen, starved])
+    assert {choice.facts.rule for choice in choices} == {"futures"}
+
+
+def test_who_starved_and_is_filled_again_is_held_down_no_more() -> None:
+    state, _ = run(transfer(number, 6500) for number in range(8))
+    starved = msgspec.structs.replace(transfer(8, 6500, buffer_ms=0), is_starved=True)
+    state, _ = run([starved], state)
+    held = state.ceiling_kbps
+    _, choices = run([transfer(9, 6500, buffer_ms=8_000)], state)
+    assert held is not None
+    assert choices[-1].facts.rule == "futures"
+    assert (choices[-1].ceiling_kbps or 0) > held
+
+
 def test_decisions_are_two_seconds_apart_and_the_latest_wins() -> None:
     state, choices = run(transfer(n, 50_000) for n in range(2))
     planned_at_ms = state.planned_at_ms
