@@ -24,8 +24,9 @@ from infra.bench.players.results import (
 )
 from infra.bench.players.score import PlayFailedError, Shown, Watched, score_play, stalls_of
 from infra.bench.players.table import markdown, pair_line, plain
-from infra.bench.players.title import HEIGHTS, job_of
+from infra.bench.players.title import HEIGHTS, RATES_KBPS, as_declared, job_of
 from infra.edge.link import RecordedRate
+from tests.builders import a_title
 
 KBPS_OF = {80: 300, 100: 750, 180: 4300}
 EMPTY = Results(seed=1, seconds=60, buffer_s=30, machine="a machine")
@@ -168,3 +169,10 @@ def test_the_title_has_rungs_that_its_height_tells() -> None:
     assert job.draft.duration_ms == 60_000
     assert [rung.height for rung in job.encoding.rungs] == list(HEIGHTS)
     assert all(rung.width % 2 == 0 for rung in job.encoding.rungs)
+
+
+def test_players_are_told_the_nominal_rates() -> None:
+    made = a_title(video=a_title().video[:1] * len(RATES_KBPS))
+    told = as_declared(made).video
+    assert tuple(each.bitrate_kbps for each in told) == RATES_KBPS
+    assert tuple(each.average_bitrate_kbps for each in told) == RATES_KBPS
