@@ -26,7 +26,12 @@ from schemas.errors import PlayheadError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the missing pairs, keep each as it comes, print the table; returns the exit code."""
     options = _parser().parse_args(arguments)
-    fresh = Results(seed=options.seed, seconds=options.seconds, machine=machine_class())
+    fresh = Results(
+        seed=options.seed,
+        seconds=options.seconds,
+        buffer_s=options.buffer,
+        machine=machine_class(),
+    )
     try:
         results = read_results(options.out, fresh)
         plan = Plan(
@@ -92,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--traces", default="4", help="SET/NAME, with commas; or how many, drawn by the seed")
     add("--runs", type=int, default=10, help="pairs for each player and trace")
     add("--seconds", type=int, default=120, help="of video in each play")
+    add("--buffer", type=int, default=30, help="seconds that players fetch ahead")
     add("--parallel", type=int, default=2, help="plays at once; both of a pair are")
     add("--seed", type=int, default=1, help="draws traces, and where in them runs begin")
     add("--markdown", type=Path, help="write the table for documents")

@@ -60,15 +60,14 @@ async def measure(plan: Plan, results: Results, take: Callable[[Pair, float], Re
     if not plan.missing(results):
         return
     async with _deployment(results.seconds) as sandbox:
-        theater = Theater(
-            sandbox=sandbox, experiment=await begin_experiment(sandbox), seconds=results.seconds
-        )
+        experiment = await begin_experiment(sandbox)
+        theater = Theater(sandbox=sandbox, experiment=experiment, results=results)
         for _ in range(ATTEMPTS_MAX):
             batches = list(_batches(plan.missing(results), max(1, plan.parallel // 2)))
             for number, batch in enumerate(batches):
                 began_s = time.monotonic()
                 await _forget(sandbox)
-                pairs = await _play(theater, plan, batch, results.seed)
+                pairs = await _play(theater, plan, batch)
                 left_s = (time.monotonic() - began_s) * (len(batches) - number - 1)
                 for pair in pairs:
                     results = take(pair, left_s)
@@ -101,8 +100,9 @@ async def _forget(sandbox: Sandbox) -> None:
     await sandbox.wait_ready(not_pid=sandbox.kill("bitrate"))
 
 
-async def _play(theater: Theater, plan: Plan, batch: Sequence[Key], seed: int) -> Sequence[Pair]:
+async def _play(theater: Theater, plan: Plan, batch: Sequence[Key]) -> Sequence[Pair]:
     """All at the same time."""
+    seed = theater.results.seed
     async with running_chromium() as browser:
 
         async def one(key: Key, arm: Arm) -> Watched | str:

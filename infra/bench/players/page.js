@@ -2,7 +2,7 @@
  * Plays a session to its end as the product's page does, drawing nothing but the video, and notes
  * what is on the screen. Run in a blank page of the gateway's.
  */
-async ({ player, session, contentId, cdns, sampleMs, patienceMs }) => {
+async ({ player, session, contentId, cdns, bufferS, sampleMs, patienceMs }) => {
   const { Run } = await import("/web/run.js");
   const { loadLibrary } = await import("/web/players/library.js");
   await loadLibrary(player); // fetching the player is no part of its start-up
@@ -32,6 +32,7 @@ async ({ player, session, contentId, cdns, sampleMs, patienceMs }) => {
       cdns,
       video,
       atMs: 0,
+      bufferS,
       hooks: {
         onOpened: (run) => (globalThis.run = run),
         onEnded: () => settle(""),

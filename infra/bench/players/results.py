@@ -49,6 +49,9 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
 
     seed: int
     seconds: int
+    """Of video in each play."""
+    buffer_s: int
+    """How far ahead the players fetch."""
     machine: str
     pairs: tuple[Pair, ...] = ()
 
@@ -75,13 +78,15 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 def read_results(path: Path, fresh: Results) -> Results:
     """What the file holds; `fresh` where there is none yet.
 
-    Raises ValueError where it was measured with another seed or length, msgspec.DecodeError.
+    Raises ValueError where it was measured with other options, msgspec.DecodeError.
     """
     if not path.exists():
         return fresh
     found = msgspec.json.decode(path.read_bytes(), type=Results)
-    if (found.seed, found.seconds) != (fresh.seed, fresh.seconds):
-        raise ValueError(f"{path} was measured with --seed {found.seed} --seconds {found.seconds}")
+    measured = (found.seed, found.seconds, found.buffer_s)
+    if measured != (fresh.seed, fresh.seconds, fresh.buffer_s):
+        options = "--seed {} --seconds {} --buffer {}".format(*measured)
+        raise ValueError(f"{path} was measured with {options}")
     return found
 
 

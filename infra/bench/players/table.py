@@ -46,9 +46,10 @@ def _caption(results: Results) -> str:
     disturbed = sum(pair.is_disturbed for pair in results.pairs)
     failed = sum(row.failed for row in rows_of(results))
     return (
-        f"{results.seconds} s of video a play, seed {results.seed}, {results.machine}. With the "
-        f"product's ceilings / left alone, means over the runs; differences with their 95 % "
-        f"interval, paired. {failed} runs failed, {disturbed} do not count as the machine was busy."
+        f"{results.seconds} s of video a play, {results.buffer_s} s of buffer, "
+        f"seed {results.seed}, {results.machine}. With the product's ceilings / left alone, means "
+        "over the runs; differences with their 95 % interval, paired. "
+        f"{failed} runs failed, {disturbed} do not count as the machine was busy."
     )
 
 

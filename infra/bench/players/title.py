@@ -11,6 +11,8 @@ import secrets
 from fractions import Fraction
 from typing import Final
 
+from msgspec.structs import replace
+
 from infra.content.binaries import find_media_tools
 from infra.content.encode import SEGMENT_S, Encoding
 from infra.content.ladder import FittedRung
@@ -46,7 +48,18 @@ async def make_title(deployment: Deployment, duration_s: int) -> Title:
             work_root=work_root,
             on_progress=lambda content_id, stage, share: None,
         )
-        return await packager.put(title)
+        return await packager.put(as_declared(title))
+
+
+def as_declared(title: Title) -> Title:
+    """Pure: with nominal rates. The first segment is half as heavy again, until the encoder knows
+    its noise, and players would take its rate for that of the rung.
+    """
+    video = tuple(
+        replace(rendition, bitrate_kbps=kbps, average_bitrate_kbps=kbps)
+        for rendition, kbps in zip(title.video, RATES_KBPS, strict=True)
+    )
+    return replace(title, video=video)
 
 
 def job_of(duration_s: int, revision: str) -> PackagingJob:

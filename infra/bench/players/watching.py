@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 from playwright.async_api import Browser, Error
 
-from infra.bench.players.results import ARMS, Arm
+from infra.bench.players.results import ARMS, Arm, Results
 from infra.bench.players.score import PlayFailedError, Shown, Watched, score_play
 from infra.bench.players.title import CONTENT_ID, HEIGHTS, RATES_KBPS
 from infra.bench.viewers import open_session, sign_up
@@ -38,11 +38,11 @@ ALPHA: Final = 1e-9
 
 
 class Theater(msgspec.Struct, frozen=True, kw_only=True):
-    """What plays need."""
+    """What plays need; `results` say how long they are, and how far ahead they fetch."""
 
     sandbox: Sandbox
     experiment: Experiment
-    seconds: int
+    results: Results
 
 
 async def begin_experiment(sandbox: Sandbox) -> Experiment:
@@ -107,8 +107,9 @@ async def _show(theater: Theater, browser: Browser, player: str, session: dict[s
         "session": session,
         "contentId": CONTENT_ID,
         "cdns": [{"name": cdn.name, "base_url": cdn.base_url} for cdn in deployment.cdns()],
+        "bufferS": theater.results.buffer_s,
         "sampleMs": 1000 * SAMPLE_S,
-        "patienceMs": 1000 * (PATIENCE * theater.seconds + 60),
+        "patienceMs": 1000 * (PATIENCE * theater.results.seconds + 60),
     }
     script = await asyncio.to_thread(PAGE.read_text)
     context = await browser.new_context(bypass_csp=True)

@@ -24,11 +24,12 @@ from infra.bench.players.results import (
 )
 from infra.bench.players.score import PlayFailedError, Shown, Watched, score_play, stalls_of
 from infra.bench.players.table import markdown, pair_line, plain
-from infra.bench.players.title import HEIGHTS, job_of
+from infra.bench.players.title import HEIGHTS, RATES_KBPS, as_declared, job_of
 from infra.edge.link import RecordedRate
+from tests.builders import a_title
 
 KBPS_OF = {80: 300, 100: 750, 180: 4300}
-EMPTY = Results(seed=1, seconds=60, machine="a machine")
+EMPTY = Results(seed=1, seconds=60, buffer_s=30, machine="a machine")
 
 
 def samples_of(*parts: tuple[float, float, int]) -> tuple[tuple[float, float, int], ...]:
@@ -137,7 +138,7 @@ def test_what_was_made_is_not_made_again_but_where_the_machine_was_busy(tmp_path
     found = read_results(tmp_path / "out.json", EMPTY)
     assert found == results
     assert plan.missing(found) == [("shaka", "set/name", 0), ("shaka", "set/name", 2)]
-    with pytest.raises(ValueError, match="--seed 1 --seconds 60"):
+    with pytest.raises(ValueError, match="--seed 1 --seconds 60 --buffer 30"):
         read_results(tmp_path / "out.json", msgspec.structs.replace(EMPTY, seconds=90))
 
 
@@ -168,3 +169,10 @@ def test_the_title_has_rungs_that_its_height_tells() -> None:
     assert job.draft.duration_ms == 60_000
     assert [rung.height for rung in job.encoding.rungs] == list(HEIGHTS)
     assert all(rung.width % 2 == 0 for rung in job.encoding.rungs)
+
+
+def test_players_are_told_the_nominal_rates() -> None:
+    made = a_title(video=a_title().video[:1] * len(RATES_KBPS))
+    told = as_declared(made).video
+    assert tuple(each.bitrate_kbps for each in told) == RATES_KBPS
+    assert tuple(each.average_bitrate_kbps for each in told) == RATES_KBPS
