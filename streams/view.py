@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from schemas.errors import InvalidMessageError
 from schemas.secrets import SecretBytes
 from streams.broker import RETRY_BACKOFF_MS, Broker
-from streams.clock import Clock
+from streams.clock import Clock, steady_clock
 from streams.reader import RecordReader
 from streams.records import Record
 from streams.topic import Topic
@@ -51,11 +51,16 @@ class View(Generic[T]):
         from_end: bool = False,
         entries_max: int | None = None,
         may_lag: bool = False,
+        steady: Clock = steady_clock,
     ) -> None:
-        """`may_lag`: half a second late is soon enough, and each record need not cost a fetch."""
+        """`may_lag`: half a second late is soon enough, and each record need not cost a fetch.
+
+        `steady` measures the view's age: a clock that is set back must not make it fresh.
+        """
         self._broker = broker
         self._topic = topic
         self._clock = clock
+        self._steady = steady
         self._reader = RecordReader(topic, state_key=state_key)
         self._on_record = on_record
         self._keep = keep
@@ -67,6 +72,7 @@ class View(Generic[T]):
         self._consumer: AIOKafkaConsumer | None = None
         self._follower: asyncio.Task[None] | None = None
         self._seen_end_at_ms = 0
+        """By the steady clock."""
         self.skipped = 0
 
     async def start(self) -> None:
@@ -93,7 +99,7 @@ class View(Generic[T]):
             await self._consumer.seek_to_beginning(*partitions)
             while not await self._has_reached(ends):
                 await self._read_once()
-        self._seen_end_at_ms = self._clock()
+        self._seen_end_at_ms = self._steady()
         self._follower = asyncio.create_task(
             self._follow(partitions), name=f"view {self._topic.name}"
         )
@@ -118,9 +124,9 @@ class View(Generic[T]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def age_ms(self, now_ms: int) -> int:
+    def age_ms(self) -> int:
         """How long ago the position was last seen at the topic's end."""
-        return now_ms - self._seen_end_at_ms
+        return self._steady() - self._seen_end_at_ms
 
     async def wait_until(self, condition: Callable[[], bool], timeout_ms: int) -> bool:
         """Whether the condition came true in time; looked at again after every change."""
@@ -160,14 +166,14 @@ class View(Generic[T]):
     async def _note_end(self, partitions: list[TopicPartition]) -> None:
         """The view is as fresh as its least recently fetched partition, once read to the end."""
         assert self._consumer is not None
-        oldest_ms = self._clock()
+        now_ms, age_ms = self._clock(), 0
         for partition in partitions:
             polled_ms = self._consumer.last_poll_timestamp(partition)
             end = self._consumer.highwater(partition)
             if polled_ms is None or end is None or await self._consumer.position(partition) < end:
                 return
-            oldest_ms = min(oldest_ms, polled_ms)
-        self._seen_end_at_ms = max(self._seen_end_at_ms, oldest_ms)
+            age_ms = max(age_ms, now_ms - polled_ms)
+        self._seen_end_at_ms = max(self._seen_end_at_ms, self._steady() - age_ms)
 
     async def _read_once(self) -> None:
         assert self._consumer is not None

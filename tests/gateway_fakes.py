@@ -167,9 +167,6 @@ class MemoryView(Generic[V]):
     def items(self) -> ItemsView[str, V]:
         return self._entries.items()
 
-    def age_ms(self, now_ms: int) -> int:
-        return 0
-
 
 class MemoryDirectory:
     """Every role has an identity of its own."""
