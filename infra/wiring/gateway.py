@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import aiohttp
 import msgspec
-import uvloop
 
 import gateway
 from gateway.config import GatewayConfig, OIDCIssuer
@@ -21,6 +20,7 @@ from gateway.views import FollowedTopics
 from infra.clickhouse.stored import ClickHouseSessions
 from infra.demo.account import page_settings
 from infra.deployment import Deployment
+from infra.event_loop import run_process
 from infra.keys.billing import FILE, BillingSecrets, read_secrets
 from infra.keys.files import KeyFileError
 from infra.logs import configure_logging
@@ -46,7 +46,6 @@ from schemas.tokens import (
     AdminClaims,
     ProfileClaims,
 )
-from streams.lost_connections import expect_lost_connections
 from streams.producer import Publisher
 from streams.requests import Asker
 from streams.tokens import TokenVerifier
@@ -58,9 +57,7 @@ def run_gateway_process(deployment: Deployment, *, instance: str = FIRST_INSTANC
     """The gateway in this process, until SIGTERM."""
     settings = deployment.settings
     configure_logging("gateway", settings.log_format, settings.log_level)
-    expect_lost_connections()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(deployment, place_of("gateway", instance)))
+    run_process(_run(deployment, place_of("gateway", instance)))
 
 
 async def _run(deployment: Deployment, place: str) -> None:
