@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import aiohttp
 import msgspec
@@ -52,6 +52,11 @@ from streams.tokens import TokenVerifier
 
 C = TypeVar("C", bound=msgspec.Struct)
 
+QUESTIONS_GATHER_S: Final = 0.004
+"""Questions that go together share what each would cost alone at broker, agent and gateway: two
+fetches, three produces. At 300 a second 1.6 go together, and one waits 1 ms in the mean.
+"""
+
 
 def run_gateway_process(deployment: Deployment, *, instance: str = FIRST_INSTANCE) -> None:
     """The gateway in this process, until SIGTERM."""
@@ -72,6 +77,7 @@ async def _run(deployment: Deployment, place: str) -> None:
             parts.broker,
             client_id="playhead-gateway-requests",
             delivery_timeout_ms=GATEWAY_DELIVERY_TIMEOUT_MS,
+            gather_s=QUESTIONS_GATHER_S,
         )
         asker = parts.asker("gateway", requests)
         followed = FollowedTopics(parts.broker, clock=parts.clock)
