@@ -9,6 +9,7 @@ from gateway.bodies import FeedbackAnswer, FeedbackChange, ProfileFeedbackAnswer
 from gateway.catalog import owned_profile
 from gateway.gateway import gateway_of, instant
 from gateway.problems import ProblemError
+from schemas.accounts import AccountView, Profile
 from schemas.recommendations import (
     GetFeedback,
     GetRecommendations,
@@ -34,21 +35,22 @@ async def get_feedback(request: web.Request) -> web.Response:
 async def put_feedback(request: web.Request) -> web.Response:
     """200 once it is kept and counts in the profile's rows."""
     gateway = gateway_of(request)
+    speaker = await _speaker(request)
     body: FeedbackChange = await gateway.read_json(request, FeedbackChange)
     title = gateway.views.titles.get(request.match_info["content_id"])
     if title is None or not title.listed:
         raise ProblemError(404, "unknown-content")
-    return answer(_told(await _give(request, body)))
+    return answer(_told(await _give(request, speaker, body)))
 
 
 async def delete_feedback(request: web.Request) -> web.Response:
     """204, also where nothing was said."""
-    await _give(request, FeedbackChange())
+    await _give(request, await _speaker(request), FeedbackChange())
     return nothing()
 
 
-async def _give(request: web.Request, body: FeedbackChange) -> TitleFeedback:
-    """ProblemError 403 where a PIN guards the profile and was not said."""
+async def _speaker(request: web.Request) -> tuple[AccountView, Profile]:
+    """Who speaks; ProblemError 403 where a PIN guards the profile and was not said."""
     gateway = gateway_of(request)
     viewer = await gateway.auth.viewer(request)
     profile_id = request.match_info["profile_id"]
@@ -57,6 +59,14 @@ async def _give(request: web.Request, body: FeedbackChange) -> TitleFeedback:
     said_pin = proof.pin_set_at_ms if proof and proof.profile_id == profile_id else None
     if profile.pin_set_at_ms not in {None, said_pin}:
         raise ProblemError(403, "profile-pin", "say the PIN of the profile first")
+    return view, profile
+
+
+async def _give(
+    request: web.Request, speaker: tuple[AccountView, Profile], body: FeedbackChange
+) -> TitleFeedback:
+    gateway, (view, profile) = gateway_of(request), speaker
+    profile_id = profile.profile_id
     command = GiveFeedback(
         profile_id=profile_id,
         content_id=request.match_info["content_id"],
@@ -65,7 +75,7 @@ async def _give(request: web.Request, body: FeedbackChange) -> TitleFeedback:
         is_favorite=body.is_favorite,
         changes=GetRecommendations(
             profile_id=profile_id,
-            account_id=viewer.account_id,
+            account_id=view.account_id,
             maturity=profile.maturity,
             region=gateway.place(request).region,
             plan=view.plan,
