@@ -214,6 +214,20 @@ class SimilarTitles(
     items: tuple[RecommendedTitle, ...]
 
 
+class ModelStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="model_start"):
+    """From when on the title model learns: `recommendation.models.v1`; the newest counts.
+
+    Every worker rebuilds its model beside the live one when it reads this, and a worker that starts
+    begins with it: so a rebuild that was cut off is done by the next start.
+    """
+
+    since_ms: int
+    """Older watches teach the model nothing; profiles keep them."""
+    decided_at_ms: int
+    by: str = ""
+    """Who ordered it."""
+
+
 RecommendationRequest = (
     GetRecommendations
     | GetResumePoint

@@ -18,7 +18,7 @@ from schemas.folds import SessionFold
 from schemas.licenses import KeyEncryptionKey, LicenseDecision, WrappedKey
 from schemas.operations import HandledLetter
 from schemas.packaging import KeysDelivered
-from schemas.recommendations import Recommendations, TitleFeedback
+from schemas.recommendations import ModelStart, Recommendations, TitleFeedback
 from schemas.revocations import Revocation
 from schemas.sessions import Lease, Session, SessionControl
 from schemas.steering import CdnSettings, SteeringDecision
@@ -309,6 +309,17 @@ TITLE_FEEDBACK: Final = Topic(
     writer="recommendation",
     readers=("recommendation", "analytics"),
     is_compacted=True,
+    is_recorded=True,
+)
+RECOMMENDATION_MODELS: Final = Topic(
+    name="recommendation.models.v1",
+    carries="from when on the title model learns, as operators rebuild it",
+    key="titles",
+    value=ModelStart,
+    writer="operator",
+    readers=("recommendation", "analytics"),
+    is_compacted=True,
+    is_authenticated=True,
     is_recorded=True,
 )
 STEERING_DECISIONS: Final = Topic(

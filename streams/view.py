@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 POLL_MS = 500
 READ_RECORDS_MAX = 5_000
+SLICE_RECORDS_MAX = 32
+SLICE_PAUSE_S = 0.002
+"""Some 2 ms of work, then as long for others."""
 LAGGING_BYTES_MIN = 256 << 10
 
 
@@ -51,11 +54,13 @@ class View(Generic[T]):
         from_end: bool = False,
         entries_max: int | None = None,
         may_lag: bool = False,
+        gives_way: bool = False,
         steady: Clock = steady_clock,
     ) -> None:
         """`may_lag`: half a second late is soon enough, and each record need not cost a fetch.
 
-        `steady` measures the view's age: a clock that is set back must not make it fresh.
+        `gives_way`: it is read in slices, so that what answers meanwhile is not held up. `steady`
+        measures the view's age: a clock that is set back must not make it fresh.
         """
         self._broker = broker
         self._topic = topic
@@ -67,6 +72,7 @@ class View(Generic[T]):
         self._from_end = from_end
         self._entries_max = entries_max
         self._fetch_bytes_min = LAGGING_BYTES_MIN if may_lag else 1
+        self._gives_way = gives_way
         self._entries: OrderedDict[str, T] = OrderedDict()
         self._changed = asyncio.Condition()
         self._consumer: AIOKafkaConsumer | None = None
@@ -177,9 +183,12 @@ class View(Generic[T]):
 
     async def _read_once(self) -> None:
         assert self._consumer is not None
-        fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=READ_RECORDS_MAX)
+        count_max = SLICE_RECORDS_MAX if self._gives_way else READ_RECORDS_MAX
+        fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=count_max)
         if not fetched:
             return
+        if self._gives_way:
+            await asyncio.sleep(SLICE_PAUSE_S)
         for records in fetched.values():
             for raw in records:
                 self._apply(raw)

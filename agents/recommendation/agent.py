@@ -20,6 +20,7 @@ import msgspec
 
 from agents.recommendation.filters import Viewer
 from agents.recommendation.profile import FEEDBACK_TITLES_MAX
+from agents.recommendation.rebuilding import Rebuilder
 from agents.recommendation.rows import POLICY_VERSION
 from agents.recommendation.solving import Solver
 from agents.recommendation.tastes import Tastes
@@ -84,7 +85,7 @@ class RecommendationAgent:
         self._ports = ports
         self._desk = desk
         self._tastes = Tastes()
-        self._solver = Solver(self._tastes.model)
+        self._solver = Solver(lambda: self._tastes.model)
         self._active: OrderedDict[str, _Active] = OrderedDict()
         self._decoder: Decoder[RecommendationRequest] = Decoder(RecommendationRequest)
         self._titles: View[Title] = View(
@@ -98,6 +99,7 @@ class RecommendationAgent:
         self._watches: View[Watch] = View(
             ports.broker, WATCHES, clock=ports.clock, on_record=self._learn, keep=False
         )
+        self._rebuilder = Rebuilder(ports, self._tastes, self._watches)
 
         self._feedback: View[TitleFeedback] = View(
             ports.broker, TITLE_FEEDBACK, clock=ports.clock, on_record=self._heed, keep=False
@@ -107,9 +109,11 @@ class RecommendationAgent:
 
     async def start(self) -> None:
         """Read titles, feedback and every watch that is kept."""
+        await self._rebuilder.start()
         await asyncio.gather(self._titles.start(), self._feedback.start(), self._watches.start())
         log.info("%d profiles read from the log", len(self._tastes))
         self._solver.start()
+        self._rebuilder.follow()
 
     def attach(self, app: faust.App) -> None:
         """Take watches and requests."""
@@ -118,6 +122,7 @@ class RecommendationAgent:
 
     async def stop(self) -> None:
         """Leave the log."""
+        await self._rebuilder.stop()
         await self._solver.stop()
         await self._watches.stop()
         await self._feedback.stop()
@@ -170,6 +175,7 @@ class RecommendationAgent:
     def _learn(self, record: Record[Watch | None]) -> None:
         if record.value is not None:
             self._tastes.take(record.value, record.partition, record.offset)
+            self._rebuilder.note(record.value, record.partition, record.offset)
 
     def _heed(self, record: Record[TitleFeedback | None]) -> None:
         self._tastes.heed(record.key, record.value, record.offset)
@@ -185,7 +191,7 @@ class RecommendationAgent:
         return Recommendations(
             profile_id=request.profile_id,
             rows=rows,
-            model_version=self._tastes.model.version,
+            model_version=self._tastes.model_version,
             as_of_ms=now_ms,
             account_id=request.account_id,
             policy_version=POLICY_VERSION,

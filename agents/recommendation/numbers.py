@@ -65,6 +65,11 @@ class Pool:
         if len(self.ids) > len(self._titles):
             self._titles = np.pad(self._titles, (0, len(self._titles)))
 
+    def forget_numbers(self) -> None:
+        """They are another model's from here on."""
+        self._titles[:] = UNWATCHED
+        self._known = -1
+
     def titles(self, numbers: Numbers) -> Ints:
         """By place: the title's number, or 0."""
         if self._known != len(numbers):

@@ -132,6 +132,10 @@ class Offers:
         added: Ints = self._columns["added_at_ms"][places]
         return added
 
+    def forget_numbers(self) -> None:
+        """The next model to rank these gave its titles other numbers."""
+        self._pool.forget_numbers()
+
     def candidates(self, places: Ints) -> Candidates:
         """These, for a model to rank."""
         return Candidates(self._pool, places)

@@ -12,6 +12,7 @@ from agents.recommendation.profile import FEEDBACK_TITLES_MAX, ProfileState, app
 from agents.recommendation.rows import build_rows, similar_titles
 from schemas.recommendations import (
     ExpertPart,
+    ModelStart,
     RecommendationRow,
     RecommendedTitle,
     TitleExplained,
@@ -20,13 +21,22 @@ from schemas.recommendations import (
 from schemas.watching import Watch
 
 _NOBODY: Final = ProfileState()
+_EVER: Final = ModelStart(since_ms=0, decided_at_ms=0)
+
+
+def version_of(model: TitleModel, start: ModelStart) -> str:
+    """`blend-1`, and when its rebuild was ordered, Unix seconds."""
+    rebuilt = f"+{start.decided_at_ms // 1000}" if start.decided_at_ms else ""
+    return f"{model.version}{rebuilt}"
 
 
 class Tastes:
     """State of the agent. The same watches in the same order give the same state."""
 
-    def __init__(self, model: TitleModel | None = None) -> None:
+    def __init__(self, model: TitleModel | None = None, start: ModelStart = _EVER) -> None:
         self.model: TitleModel = model or Blend()
+        self.start = start
+        """From when on the model learns."""
         self.offers = Offers()
         self._profiles: dict[str, ProfileState] = {}
         self._applied: dict[int, int] = {}
@@ -43,12 +53,30 @@ class Tastes:
         self._applied[partition] = offset
         profile = self._profiles.setdefault(watch.profile_id, ProfileState())
         learned = apply(profile, watch)
-        if learned is not None:
+        if learned is not None and learned.at_ms >= self.start.since_ms:
             context = Context(
                 learned.history, watch.profile_id, region=learned.region, os=learned.os
             )
             self.model.learn(context, learned.content_id, learned.weight, learned.at_ms)
         return True
+
+    @property
+    def model_version(self) -> str:
+        """Of the model and, where an operator ordered one, of its rebuild."""
+        return version_of(self.model, self.start)
+
+    def has_reached(self, other: Tastes) -> bool:
+        """Whether every watch that the other applied is applied here."""
+        return all(self.has_applied(*place) for place in other._applied.items())
+
+    def take_model(self, other: Tastes) -> None:
+        """Rank by the other's model from here on; both have applied the same watches."""
+        applied = other._applied.items()
+        assert all(self._applied[partition] == offset for partition, offset in applied), (
+            "a watch would teach it twice, or never"
+        )
+        self.model, self.start = other.model, other.start
+        self.offers.forget_numbers()
 
     def has_applied(self, partition: int, offset: int) -> bool:
         """Whether the state counts this record."""
@@ -102,7 +130,7 @@ class Tastes:
                 ExpertPart(expert=expert, score=score, weight=weight, part=score * weight)
                 for expert, score, weight in parts
             ),
-            model_version=self.model.version,
+            model_version=self.model_version,
         )
 
     def similar(self, content_id: str, count: int) -> tuple[RecommendedTitle, ...]:

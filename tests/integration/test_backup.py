@@ -46,6 +46,8 @@ async def test_a_deleted_home_comes_back_from_its_backup(tmp_path: Path) -> None
         await operator.done("subscriptions", "set", "--email", email, "--plan", "standard")
         keys_before = await _play(operator, email, is_new=True)
         said = await _hide(operator, email)
+        rebuilt = (await operator.done("recommend", "rebuild", "--from", "30d", "--json")).json
+        assert rebuilt["is_live"]
         await operator.done("license", "revoke", "model", "Broken TV")
         arms = ("--arm", "control=stochastic-mpc:0.5", "--arm", "alone=player:0.5")
         await operator.done("experiment", "start", "ceilings", *arms)
@@ -73,7 +75,11 @@ async def test_a_deleted_home_comes_back_from_its_backup(tmp_path: Path) -> None
         assert [title["content_id"] for title in titles] == [CONTENT_ID]
         assert await _play(operator, email, is_new=False) == keys_before
         async with _signed_in(operator, email) as viewer:
-            assert await viewer.get(f"/v1/profiles/{viewer.profile_id}/feedback") == said
+            profile = f"/v1/profiles/{viewer.profile_id}"
+            assert await viewer.get(f"{profile}/feedback") == said
+            rows = await viewer.get(f"{profile}/recommendations")
+            order_s = rebuilt["order"]["decided_at_ms"] // 1000
+            assert rows["model_version"].endswith(f"+{order_s}")
         (revoked,) = (await operator.done("license", "revocations", "--json")).json
         assert (revoked["kind"], revoked["subject"]) == ("model", "Broken TV")
         (experiment,) = (await operator.done("experiment", "list", "--json")).json

@@ -20,6 +20,7 @@ from streams.topics import (
     KEY_DELIVERIES,
     KEY_ENCRYPTION_KEYS,
     LICENSE_DECISIONS,
+    RECOMMENDATION_MODELS,
     RECOMMENDATION_UPDATES,
     REVOCATIONS,
     SESSION_FOLDS,
@@ -44,6 +45,7 @@ KEPT: Final[tuple[Topic, ...]] = (
     REVOCATIONS,
     SESSIONS,
     TITLE_FEEDBACK,
+    RECOMMENDATION_MODELS,
     WATCHES,
 )
 """Records of truth: Kafka alone holds them, or holds them longer than anybody else."""
