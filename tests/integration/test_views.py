@@ -346,7 +346,7 @@ async def test_the_catalog_and_the_plans_are_as_they_are_now(reader: Store) -> N
         ["content", "The content", DURATION_MS, True]
     ]
     assert await reader.query(
-        "SELECT account_id, plan, subscription_state, created_at < changed_at FROM accounts_plans"
+        "SELECT account_id, plan, subscription_state, created_at <= changed_at FROM accounts_plans"
     ) == [["account", "premium", "active", True]]
 
 
