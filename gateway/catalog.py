@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from gateway.answers import answer
 from gateway.auth import Viewer
@@ -77,15 +78,8 @@ async def get_recommendations(request: web.Request) -> web.Response:
     count = _count(request)
     try:
         view, profile = await owned_profile(gateway, viewer, profile_id)
-        question = GetRecommendations(
-            profile_id=profile_id,
-            account_id=viewer.account_id,
-            maturity=profile.maturity,
-            region=gateway.place(request).region,
-            plan=view.plan,
-            os=request.query.get("os", "")[:OS_CHARS_MAX],
-            count=count,
-        )
+        os = request.query.get("os", "")[:OS_CHARS_MAX]
+        question = replace(rows_question(request, viewer, view, profile), os=os, count=count)
         found: Recommendations = await gateway.ask(
             RECOMMENDATION_REQUESTS, profile_id, question, Recommendations
         )
@@ -112,6 +106,19 @@ async def owned_profile(
     if profile is None:
         raise ProblemError(404, "unknown-profile")
     return view, profile
+
+
+def rows_question(
+    request: web.Request, viewer: Viewer, view: AccountView, profile: Profile
+) -> GetRecommendations:
+    """The rows of a profile of the viewer's account, where the viewer is now."""
+    return GetRecommendations(
+        profile_id=profile.profile_id,
+        account_id=viewer.account_id,
+        maturity=profile.maturity,
+        region=gateway_of(request).place(request).region,
+        plan=view.plan,
+    )
 
 
 def page_of(

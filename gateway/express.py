@@ -10,25 +10,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
-from http import HTTPStatus
 from typing import Final
 
 import msgspec
 from aiohttp import web
-from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.web import RequestKey
 
 from gateway.admission import Slots
-from gateway.cors import OWN_HEADERS, cors_headers
+from gateway.cors import cors_headers
 from gateway.inflate import require_known_encoding
 from gateway.intake import Hold, Intake, client_of
 from gateway.metrics import GatewayMetrics
 from gateway.problems import ProblemError, problem_response, unavailable
 from gateway.routing.route import Route
+from gateway.whole_answers import Headers, whole_answer
 from streams.producer import UnavailableError
 
-Headers = tuple[tuple[str, str], ...]
 Take = Callable[[bytes], Awaitable[bytes | None]]
 """A body; then the answer's, once all of it is stored. None or ProblemError: none of it is, and the
 answer is another one. UnavailableError as always.
@@ -50,13 +47,14 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     route: Route
     client: str
     """Who sends it, as far as room is shared."""
-    origin: str | None
     priority: str
     encoding: str
     """Of the body; empty: none."""
+    cors: Headers
+    """Of any answer."""
     status: int
     headers: Headers
-    """Of its answer, as of the last one."""
+    """Of its answer, as of the last one; those of `cors` among them."""
     take: Take
 
 
@@ -65,14 +63,15 @@ def offer_of(request: web.Request, route: Route, response: web.StreamResponse) -
     again = request.get(AGAIN)
     if again is None:
         return None
+    cors = tuple(cors_headers(request.headers.get("Origin")).items())
     return Offer(
         route=route,
         client=client_of(request),
-        origin=request.headers.get("Origin"),
         priority=request.headers.get("Priority", ""),
         encoding=require_known_encoding(request.headers.get("Content-Encoding", "")),
+        cors=cors,
         status=response.status,
-        headers=tuple(response.headers.items()),
+        headers=(*response.headers.items(), *cors),
         take=again.take,
     )
 
@@ -113,12 +112,13 @@ class Express:
         except UnavailableError as error:
             away = problem_response(unavailable(error.outcome))
             assert isinstance(away.body, bytes)
-            return away.status, _render(away.status, away.body, tuple(away.headers.items()), offer)
+            headers = (*away.headers.items(), *offer.cors)
+            return away.status, whole_answer(away.status, headers, away.body)
         finally:
             self._intake.release(hold)
         if taken is None:
             return offer.status, None
-        return offer.status, _render(offer.status, taken, offer.headers, offer)
+        return offer.status, whole_answer(offer.status, offer.headers, taken)
 
     async def _read(self, offer: Offer, hold: Hold, body: bytes) -> bytes:
         return await self._intake.read_whole(
@@ -129,18 +129,3 @@ class Express:
             encoding=offer.encoding,
             inflated_bytes_max=self._inflated_bytes_max,
         )
-
-
-def _render(status: int, body: bytes, headers: Headers, offer: Offer) -> bytes:
-    head = _head(status, headers, offer.origin)
-    length = b"" if status == HTTPStatus.NO_CONTENT else b"Content-Length: %d\r\n" % len(body)
-    return b"%bDate: %b\r\n%b\r\n%b" % (head, rfc822_formatted_time().encode(), length, body)
-
-
-@lru_cache(maxsize=1_024)
-def _head(status: int, headers: Headers, origin: str | None) -> bytes:
-    """What aiohttp writes before what changes from answer to answer."""
-    all_headers = (*headers, *cors_headers(origin).items(), *OWN_HEADERS.items())
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in all_headers]
-    return "\r\n".join([*lines, ""]).encode()

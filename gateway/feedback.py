@@ -6,10 +6,9 @@ from aiohttp import web
 
 from gateway.answers import answer, nothing
 from gateway.bodies import FeedbackAnswer, FeedbackChange, ProfileFeedbackAnswer
-from gateway.catalog import owned_profile
+from gateway.catalog import owned_profile, rows_question
 from gateway.gateway import gateway_of, instant
 from gateway.problems import ProblemError
-from schemas.accounts import AccountView, Profile
 from schemas.recommendations import (
     GetFeedback,
     GetRecommendations,
@@ -35,54 +34,44 @@ async def get_feedback(request: web.Request) -> web.Response:
 async def put_feedback(request: web.Request) -> web.Response:
     """200 once it is kept and counts in the profile's rows."""
     gateway = gateway_of(request)
-    speaker = await _speaker(request)
+    rows = await _own_rows(request)
     body: FeedbackChange = await gateway.read_json(request, FeedbackChange)
     title = gateway.views.titles.get(request.match_info["content_id"])
     if title is None or not title.listed:
         raise ProblemError(404, "unknown-content")
-    return answer(_told(await _give(request, speaker, body)))
+    return answer(_told(await _give(request, rows, body)))
 
 
 async def delete_feedback(request: web.Request) -> web.Response:
     """204, also where nothing was said."""
-    await _give(request, await _speaker(request), FeedbackChange())
+    await _give(request, await _own_rows(request), FeedbackChange())
     return nothing()
 
 
-async def _speaker(request: web.Request) -> tuple[AccountView, Profile]:
-    """Who speaks; ProblemError 403 where a PIN guards the profile and was not said."""
+async def _own_rows(request: web.Request) -> GetRecommendations:
+    """What it changes; ProblemError 403 where a PIN guards the profile and was not said."""
     gateway = gateway_of(request)
     viewer = await gateway.auth.viewer(request)
     profile_id = request.match_info["profile_id"]
     view, profile = await owned_profile(gateway, viewer, profile_id)
-    proof = gateway.auth.proof(request, viewer)
-    said_pin = proof.pin_set_at_ms if proof and proof.profile_id == profile_id else None
-    if profile.pin_set_at_ms not in {None, said_pin}:
+    if profile.pin_set_at_ms not in {None, gateway.auth.pin_said(request, viewer, profile_id)}:
         raise ProblemError(403, "profile-pin", "say the PIN of the profile first")
-    return view, profile
+    return rows_question(request, viewer, view, profile)
 
 
 async def _give(
-    request: web.Request, speaker: tuple[AccountView, Profile], body: FeedbackChange
+    request: web.Request, rows: GetRecommendations, body: FeedbackChange
 ) -> TitleFeedback:
-    gateway, (view, profile) = gateway_of(request), speaker
-    profile_id = profile.profile_id
     command = GiveFeedback(
-        profile_id=profile_id,
+        profile_id=rows.profile_id,
         content_id=request.match_info["content_id"],
         thumb=body.thumb,
         is_hidden=body.is_hidden,
         is_favorite=body.is_favorite,
-        changes=GetRecommendations(
-            profile_id=profile_id,
-            account_id=view.account_id,
-            maturity=profile.maturity,
-            region=gateway.place(request).region,
-            plan=view.plan,
-        ),
+        changes=rows,
     )
-    kept: TitleFeedback = await gateway.ask(
-        RECOMMENDATION_REQUESTS, profile_id, command, TitleFeedback
+    kept: TitleFeedback = await gateway_of(request).ask(
+        RECOMMENDATION_REQUESTS, rows.profile_id, command, TitleFeedback
     )
     return kept
 

@@ -7,11 +7,12 @@ to. Private networks are allowed, where an operator may have services of his own
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+
+from gateway.region import parse_address
 
 
 class OutwardResolver(AbstractResolver):
@@ -44,12 +45,9 @@ def outward_connector(*, connections_max: int = 100) -> aiohttp.TCPConnector:
 
 def is_inside(host: str) -> bool:
     """Whether it is an address of this machine, of its link (cloud metadata), or of nobody."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
+    address = parse_address(host)
+    if address is None:
         return False
-    if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address
     return (
         address.is_loopback
         or address.is_link_local

@@ -99,18 +99,13 @@ class TitleFeedback(
 
     @property
     def key(self) -> str:
-        """Of its record."""
-        return feedback_key(self.profile_id, self.content_id)
+        """Of its record; neither id holds a colon."""
+        return f"{self.profile_id}:{self.content_id}"
 
     @property
     def says_nothing(self) -> bool:
         """Then there is nothing to keep."""
         return not (self.thumb or self.is_hidden or self.is_favorite)
-
-
-def feedback_key(profile_id: str, content_id: str) -> str:
-    """The key of a record of `title.feedback.v1`; neither id holds a colon."""
-    return f"{profile_id}:{content_id}"
 
 
 class GiveFeedback(

@@ -88,7 +88,7 @@ class MemoryPublisher:
         self._clock = clock
         self.rows: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
         self.away: UnavailableError | None = None
-        self.delay: Callable[[], Awaitable[None]] | None = None
+        self.delay: Callable[[], Awaitable[object]] | None = None
         self.last_acknowledged_at_ms = 0
         self.unacknowledged_bytes = 0
 

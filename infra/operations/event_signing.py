@@ -7,7 +7,7 @@ copies go to its end, then its beginning is cut off.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 from hashlib import sha256
 from typing import Final
@@ -19,22 +19,21 @@ from aiokafka.admin import RecordsToDelete
 from agents.account.outcome import profile_facts
 from infra.deployment import Deployment
 from infra.operations.households import read_accounts
-from infra.operations.log_access import publishing, reading, saying_why
+from infra.operations.log_access import publishing, reading, records_before, saying_why
 from infra.operations.operator import require_keys
 from schemas import codec
 from schemas.accounts import Account, AccountEvent
 from schemas.errors import InvalidMessageError
 from schemas.secrets import SecretBytes
 from streams.administering import administering
-from streams.authenticity import MAC_HEADER, require_mac
+from streams.authenticity import MAC_HEADER
 from streams.broker import Broker
 from streams.clock import system_clock
 from streams.dead_letters import publish_dead_letter
 from streams.producer import Publisher
-from streams.reader import RawRecord
+from streams.reader import RawRecord, is_genuine
 from streams.topics import ACCOUNT_EVENTS
 
-POLL_MS: Final = 500
 ROWS_MAX: Final = 500
 """Copies that are written together."""
 
@@ -83,9 +82,9 @@ async def begins_unsigned(deployment: Deployment) -> bool:
         async with reading(broker) as consumer:
             ends = await consumer.end_offsets(_places(broker))
             for place, end in ends.items():
-                async with aclosing(_records(consumer, place, end)) as records:
+                async with aclosing(records_before(consumer, place, end)) as records:
                     first = await anext(records, None)
-                if first is not None and not _is_genuine(first, state_key):
+                if first is not None and not is_genuine(state_key, ACCOUNT_EVENTS.name, first):
                     return True
     return False
 
@@ -139,12 +138,12 @@ class _Signing:
         """Copy what stands before the partition's first signed record; that offset."""
         end: int = (await self._consumer.end_offsets([place]))[place]
         first_signed, copied = end, set[bytes]()
-        async for raw in _records(self._consumer, place, end):
-            if _is_genuine(raw, self._state_key):
+        async for raw in records_before(self._consumer, place, end):
+            if is_genuine(self._state_key, ACCOUNT_EVENTS.name, raw):
                 first_signed = min(first_signed, raw.offset)
                 copied.add(_digest(raw))
         rows: list[tuple[str, bytes]] = []
-        async for raw in _records(self._consumer, place, first_signed):
+        async for raw in records_before(self._consumer, place, first_signed):
             self._report.unsigned += 1
             try:
                 row = self._row(raw)
@@ -186,28 +185,6 @@ class _Signing:
                 failed_at_ms=system_clock(),
                 agent="operator",
             )
-
-
-async def _records(
-    consumer: AIOKafkaConsumer, place: TopicPartition, end: int
-) -> AsyncGenerator[RawRecord, None]:
-    """From the partition's beginning to before this offset."""
-    consumer.assign([place])
-    await consumer.seek_to_beginning(place)
-    while await consumer.position(place) < end:
-        fetched = await consumer.getmany(place, timeout_ms=POLL_MS)
-        for raw in fetched.get(place, []):
-            if raw.offset < end:
-                yield raw
-
-
-def _is_genuine(raw: RawRecord, state_key: SecretBytes) -> bool:
-    headers, key = dict(raw.headers or ()), (raw.key or b"").decode("utf-8", "replace")
-    try:
-        require_mac(state_key, ACCOUNT_EVENTS.name, key, raw.value, headers)
-    except InvalidMessageError:
-        return False
-    return True
 
 
 def _digest(raw: RawRecord) -> bytes:

@@ -35,31 +35,16 @@ from streams.requests import NoAnswerError, RefusedError
 from streams.topics import (
     CATALOG_REQUESTS,
     CATALOG_TITLES,
-    GATEWAY_REPLIES,
-    RECOMMENDATION_MODELS,
     RECOMMENDATION_REQUESTS,
     RECOMMENDATION_UPDATES,
     RECOMMENDATIONS_SERVED,
-    SIGNING_KEYS,
-    TITLE_FEEDBACK,
     WATCHES,
 )
 from streams.view import View
 from tests.builders import a_rendition, a_title, a_watch
-from tests.integration.house import House, a_house
+from tests.integration.house import RECOMMENDATION_TOPICS, House, a_house
 
-TOPICS = (
-    CATALOG_REQUESTS,
-    CATALOG_TITLES,
-    GATEWAY_REPLIES,
-    RECOMMENDATION_MODELS,
-    RECOMMENDATION_REQUESTS,
-    RECOMMENDATION_UPDATES,
-    RECOMMENDATIONS_SERVED,
-    SIGNING_KEYS,
-    TITLE_FEEDBACK,
-    WATCHES,
-)
+TOPICS = (CATALOG_REQUESTS, *RECOMMENDATION_TOPICS)
 DEADLINE_MS = 10_000
 
 

@@ -16,37 +16,20 @@ from schemas.recommendations import GetRecommendations, ModelStart, Recommendati
 from streams.broker import Broker
 from streams.clock import system_clock
 from streams.topics import (
-    CATALOG_TITLES,
-    GATEWAY_REPLIES,
     RECOMMENDATION_MODELS,
     RECOMMENDATION_REQUESTS,
-    RECOMMENDATION_UPDATES,
-    RECOMMENDATIONS_SERVED,
-    SIGNING_KEYS,
-    TITLE_FEEDBACK,
     WATCHES,
 )
 from tests.builders import a_title, a_watch
-from tests.integration.house import House, a_house
+from tests.integration.house import RECOMMENDATION_TOPICS, House, a_house
 
-TOPICS = (
-    CATALOG_TITLES,
-    GATEWAY_REPLIES,
-    RECOMMENDATION_MODELS,
-    RECOMMENDATION_REQUESTS,
-    RECOMMENDATION_UPDATES,
-    RECOMMENDATIONS_SERVED,
-    SIGNING_KEYS,
-    TITLE_FEEDBACK,
-    WATCHES,
-)
 PATIENCE_S = 60
 OLD_MS = 1_700_000_000_000
 
 
 @pytest.fixture
 async def house(broker: Broker, tmp_path: Path) -> AsyncIterator[House]:
-    async with a_house(broker, tmp_path, topics=TOPICS) as house:
+    async with a_house(broker, tmp_path, topics=RECOMMENDATION_TOPICS) as house:
         yield house
 
 

@@ -51,7 +51,8 @@ def is_demanding(trace: Trace) -> bool:
 
 def start_s(name: str, trace: Trace, run: int, seed: int) -> float:
     """Where in the recording a run begins: the same for every player and both arms."""
-    return Random(f"{seed}/{name}/{run}").uniform(0, float(trace.times_s[-1]))  # noqa: S311
+    random = Random(f"{seed}/{name}/{run}")  # noqa: S311 - repeatable, not secret
+    return random.uniform(0, float(trace.times_s[-1]))
 
 
 def recording_from(trace: Trace, begin_s: float) -> Recording:

@@ -34,14 +34,13 @@ class Served:
     def post(self, event_type: str = "heartbeat", *headers: str, pad: int = 0) -> bytes:
         claims = self.world.session_claims()
         body = msgspec.json.encode(an_event(claims.sid, type=event_type, pad="x" * pad))
-        lines = [
-            f"POST /s/{self.world.session_token(claims)}/events HTTP/1.1",
-            "Host: x",
-            "Content-Type: application/json",
-            f"Content-Length: {len(body)}",
-            *headers,
-        ]
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+        path = f"/s/{self.world.session_token(claims)}/events"
+        return post_of(path, body, "Content-Type: application/json", *headers)
+
+
+def post_of(path: str, body: bytes, *headers: str) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 @asynccontextmanager
@@ -62,9 +61,13 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def answer_of(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+async def raw_answer(reader: asyncio.StreamReader) -> bytes:
     async with asyncio.timeout(5):
         head = await reader.readuntil(b"\r\n\r\n")
         length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-        body = await reader.readexactly(int(length or 0))
+        return head + await reader.readexactly(int(length or 0))
+
+
+async def answer_of(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    head, _, body = (await raw_answer(reader)).partition(b"\r\n\r\n")
     return int(head.split()[1]), body

@@ -146,7 +146,7 @@ async def test_a_connection_holds_only_so_much(world: World) -> None:
     """Given a peer that pipelines behind a request, when it is too much, then it is cut off."""
     async with serving(world, connection_bytes_max=20_000) as served:
         acknowledged = asyncio.Event()
-        world.publisher.delay = acknowledged.wait  # type: ignore[assignment]
+        world.publisher.delay = acknowledged.wait
         reader, writer = await served.connect()
         writer.write(served.post(pad=5_000) * 5)
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
@@ -179,7 +179,7 @@ async def test_one_session_cannot_take_all_the_room(world: World) -> None:
     """Given a session whose POSTs wait for the broker, then others still find room."""
     async with serving(world, events_work_bytes_max=64 << 10) as served:
         acknowledged = asyncio.Event()
-        world.publisher.delay = acknowledged.wait  # type: ignore[assignment]
+        world.publisher.delay = acknowledged.wait
         greedy = served.post("play")
         statuses: list[int] = []
 

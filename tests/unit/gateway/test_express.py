@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import re
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ from gateway.serve import Listening
 from streams.producer import UnavailableError
 from streams.topics import PLAYBACK_BANDWIDTH, PLAYBACK_EVENTS
 from tests.gateway_fakes import World
-from tests.unit.gateway.served import Served, answer_of, serving, until
+from tests.unit.gateway.served import Served, answer_of, post_of, raw_answer, serving, until
 from tests.unit.gateway.wire_events import an_event
 
 CMCD = 'e=rr,mtp=(20000),rc=200,sid="x",sn={},ts=1795478075754,url="http://cdn/1.m4s",v=2\n'
@@ -30,12 +31,12 @@ class Posts:
 
     def __init__(self, world: World, *headers: str, path: str = "events") -> None:
         self.claims = world.session_claims()
-        self._token = world.session_token(self.claims)
-        self._head = [f"POST /s/{self._token}/{path} HTTP/1.1", "Host: x", *headers]
+        token = world.session_token(self.claims)
+        self._path = f"/s/{token}/{path}"
+        self._headers = headers
 
-    def of(self, body: bytes, *headers: str) -> bytes:
-        lines = [*self._head, *headers, f"Content-Length: {len(body)}", "Accept: */*"]
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    def of(self, body: bytes) -> bytes:
+        return post_of(self._path, body, *self._headers)
 
     def event(self, **changes: object) -> bytes:
         return self.of(self.line(**changes))
@@ -59,13 +60,6 @@ class Counted:
         self.served += answer is not None
         self.passed_on += answer is None
         return answer
-
-
-async def raw_answer(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(5):
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = re.search(rb"(?i)content-length: (\d+)", head)
-        return head + await reader.readexactly(int(length[1]) if length else 0)
 
 
 def same(answer: bytes) -> tuple[bytes, set[bytes], bytes]:
@@ -111,13 +105,11 @@ async def test_cmcd_is_answered_as_aiohttp_answers(world: World) -> None:
 async def test_a_bearer_and_compressed_bodies_need_no_aiohttp_either(world: World) -> None:
     async with serving(world) as served:
         counted, posts = Counted(served), Posts(world)
-        token = world.session_token(posts.claims)
-        head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        bearer = f"Authorization: Bearer {world.session_token(posts.claims)}"
         reader, writer = await served.connect()
         for pad in range(3):
             body = gzip.compress(posts.line(pad=str(pad)))
-            told = f"{head}Content-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
-            writer.write(told.encode() + body)
+            writer.write(post_of("/v1/events", body, bearer, "Content-Encoding: gzip"))
             assert (await answer_of(reader))[0] == 202
         assert counted.served == 2
         assert len(world.publisher.values(PLAYBACK_EVENTS)) == 3
@@ -160,13 +152,15 @@ async def test_a_token_is_asked_each_time(world: World) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["unknown", "not_stored"])
-async def test_a_log_that_fails_is_told(world: World, outcome: str) -> None:
+async def test_a_log_that_fails_is_told(
+    world: World, outcome: Literal["unknown", "not_stored"]
+) -> None:
     async with serving(world) as served:
         counted, posts = Counted(served), Posts(world)
         reader, writer = await served.connect()
         writer.write(posts.event())
         assert (await answer_of(reader))[0] == 202
-        world.publisher.away = UnavailableError(outcome, "away")  # type: ignore[arg-type]
+        world.publisher.away = UnavailableError(outcome, "away")
         writer.write(posts.event())
         answer = await raw_answer(reader)
         assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
@@ -212,7 +206,7 @@ async def test_a_client_that_leaves_leaves_nothing(world: World) -> None:
         reader, writer = await served.connect()
         writer.write(posts.event())
         assert (await answer_of(reader))[0] == 202
-        world.publisher.delay = acknowledged.wait  # type: ignore[assignment]
+        world.publisher.delay = acknowledged.wait
         writer.write(posts.event() * 2)
         connections = served.gateway.connections
         assert connections is not None
@@ -236,7 +230,7 @@ async def test_a_gateway_that_stops_answers_what_it_has(world: World) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", announced.port)
     writer.write(posts.event())
     assert (await answer_of(reader))[0] == 202
-    world.publisher.delay = acknowledged.wait  # type: ignore[assignment]
+    world.publisher.delay = acknowledged.wait
     writer.write(posts.event())
     await until(lambda: bool(connections.serving))
     stopping = asyncio.create_task(listening.stop())

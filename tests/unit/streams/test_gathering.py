@@ -41,7 +41,7 @@ async def written(publisher: Publisher, partitions: int) -> None:
 
 def a_publisher(**options: Any) -> tuple[Publisher, Line]:
     publisher, line = Publisher(Broker(bootstrap=""), client_id="test", **options), Line()
-    publisher._connection = line  # type: ignore[assignment]
+    publisher._connection = line  # type: ignore[assignment]  # it notes what it is given
     return publisher, line
 
 
