@@ -110,7 +110,8 @@ class Poster:
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         while len(self._free) > self._players:
             reader, writer = self._free.popleft()
-            if not reader.at_eof():
+            # Without one of the two, uvloop raises RuntimeError when a reset one is written to.
+            if not (reader.at_eof() or writer.is_closing()):
                 return reader, writer
             writer.close()
         return await asyncio.open_connection(self._host, self._port)

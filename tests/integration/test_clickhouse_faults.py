@@ -168,10 +168,11 @@ async def test_silent_connections_are_counted_and_closed(tmp_path: Path) -> None
     async with running_clickhouse(tmp_path, limits) as engine:
         silent = await asyncio.gather(*(RawClient.open(engine, b"") for _ in range(8)))
         request = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        one_more = await RawClient.open(engine, request)
-        assert b" 503 " in await asyncio.wait_for(one_more.all(), 30)
+        async with asyncio.timeout(30):
+            # The question whether the engine is ready may have had a place, and left it since.
+            while b" 503 " not in await (await RawClient.open(engine, request)).all():
+                silent.append(await RawClient.open(engine, b""))
         endings = await asyncio.wait_for(asyncio.gather(*(client.all() for client in silent)), 30)
-        # One place may still have been held by the question whether the engine is ready.
         assert endings.count(b"") >= 7
         assert (await engine.ask("SELECT 1")).status == 200
 
