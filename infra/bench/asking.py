@@ -12,6 +12,8 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -67,7 +69,7 @@ class _Asking:
 
     def __init__(self, plan: AskingPlan) -> None:
         self._plan = plan
-        self._poster = Poster(plan.license_urls[0], plan.players)
+        self._poster = Poster(plan.license_urls[0], players=plan.players, within_s=ANSWER_S_MAX)
         paths = [urlsplit(url).path for url in plan.license_urls]
         # The next request is of another session: equal ones are far apart.
         self._requests = itertools.cycle(
@@ -78,9 +80,13 @@ class _Asking:
         self._statuses: Counter[int] = Counter()
         self._lags: list[float] = []
 
+        self._open_count = 0
+        self._all_answered = asyncio.Event()
+
     async def run(self) -> Asked:
         began_s = time.perf_counter()
         await (self._at_a_rate() if self._plan.rate_per_s else self._at_once())
+        await self._settle()
         self._poster.close()
         return Asked(
             asked=len(self._lags),
@@ -93,32 +99,47 @@ class _Asking:
 
     async def _at_a_rate(self) -> None:
         arrivals = random.Random(1)  # noqa: S311 - the same load each time
-        async with asyncio.TaskGroup() as group:
-            due_s = time.perf_counter()
-            end_s = due_s + self._plan.seconds
-            while due_s < end_s:
-                await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
-                group.create_task(self._ask(due_s))
+        due_s = time.perf_counter()
+        end_s = due_s + self._plan.seconds
+        while due_s < end_s:
+            await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
+            while due_s <= min(time.perf_counter(), end_s):
+                self._ask(due_s, self._take)
                 due_s += arrivals.expovariate(self._plan.rate_per_s)
 
     async def _at_once(self) -> None:
         end_s = time.perf_counter() + self._plan.seconds
 
-        async def go_on() -> None:
-            while time.perf_counter() < end_s:
-                await self._ask(time.perf_counter())
+        def go_on(due_s: float, status: int) -> None:
+            self._take(due_s, status)
+            now_s = time.perf_counter()
+            if now_s < end_s:
+                self._ask(now_s, go_on)
 
-        await asyncio.gather(*(go_on() for _ in range(self._plan.connections)))
+        for _ in range(self._plan.connections):
+            self._ask(time.perf_counter(), go_on)
+        await asyncio.sleep(self._plan.seconds)
 
-    async def _ask(self, due_s: float) -> None:
+    def _ask(self, due_s: float, take: Callable[[float, int], None]) -> None:
         self._lags.append((time.perf_counter() - due_s) * 1000)
-        status = await self._poster.post(*next(self._requests), within_s=ANSWER_S_MAX)
+        self._open_count += 1
+        self._poster.post(*next(self._requests), partial(take, due_s))
+
+    def _take(self, due_s: float, status: int) -> None:
         took_ms = (time.perf_counter() - due_s) * 1000
+        self._open_count -= 1
         self._statuses[status] += 1
         if status == 200:
             self._latencies.append((due_s, took_ms))
         elif status == 503:
             self._refused_ms.append(took_ms)
+        if not self._open_count:
+            self._all_answered.set()
+
+    async def _settle(self) -> None:
+        while self._open_count:
+            self._all_answered.clear()
+            await self._all_answered.wait()
 
 
 async def ask_licenses(plan: AskingPlan) -> Asked:

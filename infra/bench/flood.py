@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import sys
 import time
 from collections import Counter, deque
@@ -21,13 +20,12 @@ import msgspec
 import uvloop
 
 from infra.bench.heartbeats import heartbeat_around_sequence
-from infra.bench.load import percentile
+from infra.bench.load import percentile, status_of
 
 TICK_S: Final = 0.001
 FIRST_POST: Final = 1_000_000
 """Seven digits, whatever the number."""
 SLACK_S: Final = 15.0
-_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 class FloodPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,13 +193,9 @@ class Channel(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """An answer, perhaps in parts."""
         self._received += data
-        end = self._received.find(b"\r\n\r\n")
-        if end < 0:
+        status = status_of(self._received)
+        if status is None:
             return
-        length = _LENGTH.search(self._received, 0, end)
-        if len(self._received) < end + 4 + (int(length[1]) if length is not None else 0):
-            return
-        status = int(self._received[9:12])
         self._received = b""
         self.is_waiting = False
         self._take(status)

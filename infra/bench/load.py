@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 import msgspec
+
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,51 +80,123 @@ async def _client(
         writer.close()
 
 
+OnStatus = Callable[[int], None]
+"""Told the status of an answer; 0 where none came in time."""
+
+
 class Poster:
     """Posts over connections that are kept; it opens as many as it has requests open.
 
-    `players`: so many connections take turns, as if each were a player's own.
+    `players`: so many connections take turns, as if each were a player's own. A POST costs no task
+    and no time-out of asyncio's: at thousands a second those would be what is measured.
     """
 
-    def __init__(self, url: str, players: int = 0) -> None:
+    def __init__(self, url: str, *, players: int, within_s: float) -> None:
         parts = urlsplit(url)
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = str(parts.hostname), int(parts.port or 80)
         self._netloc = parts.netloc
         self._players = players
-        self._free: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
+        self._within_s = within_s
+        self._free: deque[_Connection] = deque()
+        self._opening: set[asyncio.Task[None]] = set()
 
-    async def post(self, path: str, body: bytes, *, within_s: float) -> int:
-        """The status; 0 where no answer came in time."""
+    def post(self, path: str, body: bytes, on_status: OnStatus) -> None:
+        """Send it now, or as soon as a connection is open."""
         head = (
             f"POST {path} HTTP/1.1\r\nHost: {self._netloc}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
-        writer: asyncio.StreamWriter | None = None
-        try:
-            async with asyncio.timeout(within_s):
-                reader, writer = await self._connection()
-                writer.write(head.encode() + body)
-                status = await _read_answer(reader)
-        except (OSError, EOFError, TimeoutError):
-            if writer is not None:
-                writer.close()
-            return 0
-        self._free.append((reader, writer))
-        return status
-
-    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        request = head.encode() + body
         while len(self._free) > self._players:
-            reader, writer = self._free.popleft()
-            # Without one of the two, uvloop raises RuntimeError when a reset one is written to.
-            if not (reader.at_eof() or writer.is_closing()):
-                return reader, writer
-            writer.close()
-        return await asyncio.open_connection(self._host, self._port)
+            connection = self._free.popleft()
+            if connection.is_open:
+                connection.send(request, on_status, self._within_s)
+                return
+        opening = asyncio.create_task(self._open(request, on_status))
+        self._opening.add(opening)
+        opening.add_done_callback(self._opening.discard)
+
+    async def _open(self, request: bytes, on_status: OnStatus) -> None:
+        loop = asyncio.get_running_loop()
+        connecting = loop.create_connection(
+            lambda: _Connection(self._free.append), self._host, self._port
+        )
+        try:
+            _, connection = await asyncio.wait_for(connecting, self._within_s)
+        except (OSError, TimeoutError):
+            on_status(0)
+            return
+        if connection.is_open:
+            connection.send(request, on_status, self._within_s)
+        else:
+            on_status(0)
 
     def close(self) -> None:
         """Close what is kept."""
-        for _, writer in self._free:
-            writer.close()
+        for connection in self._free:
+            connection.close()
         self._free.clear()
+
+
+class _Connection(asyncio.Protocol):
+    """One request at a time; `on_free` is told when the next may come."""
+
+    def __init__(self, on_free: Callable[[_Connection], None]) -> None:
+        self._on_free = on_free
+        self._transport: asyncio.Transport | None = None
+        self._on_status: OnStatus = _nobody
+        self._deadline: asyncio.TimerHandle | None = None
+        self._received = b""
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def send(self, request: bytes, on_status: OnStatus, within_s: float) -> None:
+        assert self._transport is not None, "connected"
+        self._on_status = on_status
+        self._deadline = asyncio.get_running_loop().call_later(within_s, self.close)
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        status = status_of(self._received)
+        if status is not None:
+            self._received = b""
+            on_status = self._answered()
+            # Free before it is told: what is posted then may take this one.
+            self._on_free(self)
+            on_status(status)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._answered()(0)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _answered(self) -> OnStatus:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        on_status, self._on_status = self._on_status, _nobody
+        return on_status
+
+
+def _nobody(status: int) -> None:
+    """Asked for the status of what was closed, or answered, already."""
+
+
+def status_of(received: bytes) -> int | None:
+    """Of a whole answer; None while there is more to come."""
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    length = _LENGTH.search(received, 0, end)
+    if len(received) < end + 4 + (int(length[1]) if length is not None else 0):
+        return None
+    return int(received[9:12])
 
 
 async def _read_answer(reader: asyncio.StreamReader) -> int:
