@@ -94,8 +94,9 @@ class RecommendationAgent:
         )
 
     async def start(self) -> None:
-        """Read titles and every watch that is kept."""
-        await asyncio.gather(self._titles.start(), self._watches.start())
+        """Read titles and then every watch that is kept: what is learned depends on both."""
+        await self._titles.start()
+        await self._watches.start()
         log.info("%d profiles read from the log", len(self._tastes))
         self._solver.start()
 
@@ -141,7 +142,7 @@ class RecommendationAgent:
             case GetResumePoint(profile_id=profile_id, content_id=content_id):
                 return ResumePoint(playhead_ms=self._tastes.resume_ms(profile_id, content_id))
             case ExplainTitle(profile_id=profile_id, content_id=content_id):
-                return self._tastes.explain(profile_id, content_id)
+                return self._tastes.explain(profile_id, content_id, self._ports.clock())
             case GetSimilar(content_id=content_id, count=count):
                 items = self._tastes.similar(content_id, count)
                 return SimilarTitles(content_id=content_id, items=items)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from agents.recommendation.filters import Viewer
-from agents.recommendation.model import Context, Ranked, TitleModel
+from agents.recommendation.model import Context, Ranked, TitleModel, Told
 from agents.recommendation.numbers import Floats, Ints
 from agents.recommendation.offers import Flags, Offers
 from agents.recommendation.picks import (
@@ -18,10 +18,11 @@ from agents.recommendation.picks import (
     choose_picks,
 )
 from agents.recommendation.profile import ProfileState
+from agents.recommendation.telling import tell
 from schemas.catalog import Title
 from schemas.recommendations import RecommendationRow, RecommendedTitle
 
-POLICY_VERSION: Final = "rows-4"
+POLICY_VERSION: Final = "rows-5"
 """Changes with whatever changes which title stands where, or how probably."""
 COUNT_MAX: Final = 100
 BECAUSE_ROWS_MAX: Final = 2
@@ -54,8 +55,7 @@ class _Page(NamedTuple):
     """Places, newest first: may be recommended, and was not left in the middle."""
     unseen: Ints
     """Those of them that the profile never began."""
-    likeness: Floats
-    """By place: how much a title is like those that the profile watched."""
+    told: Told
     recent: Ints
     """Of the unseen: what was added lately, by age and likeness."""
 
@@ -101,13 +101,13 @@ def _page(
     is_open = offers.open_to(viewer, now_ms)
     seen = np.zeros(len(offers), dtype=np.bool_)
     begun = np.zeros(len(offers), dtype=np.bool_)
-    seen[offers.places_of(profile.titles)] = True
+    watched = offers.places_of(profile.titles)
+    told = tell(offers, watched, offers.places_of(profile.liked()), now_ms)
+    seen[watched] = True
     begun[offers.places_of(key for key in profile.titles if profile.resume_ms(key))] = True
     is_open[offers.places_of(key for key in profile.titles if profile.is_completed(key))] = False
-    fresh = offers.newest_first(is_open & ~begun & ~offers.buried())
+    fresh = offers.newest_first(is_open & ~begun & ~offers.buried() & ~told.is_early)
     unseen = fresh[~seen[fresh]]
-    liked = offers.places_of(profile.liked())
-    likeness = offers.likeness.to(offers.likeness.taste(liked))
     return _Page(
         profile_id=profile_id,
         profile=profile,
@@ -119,8 +119,8 @@ def _page(
         begun=is_open & begun,
         fresh=fresh,
         unseen=unseen,
-        likeness=likeness,
-        recent=_recent(offers, unseen, likeness, now_ms),
+        told=told,
+        recent=_recent(offers, unseen, told.features[0], now_ms),
     )
 
 
@@ -144,15 +144,13 @@ def _continue_watching(page: _Page) -> RecommendationRow:
 
 
 def _top_picks(page: _Page) -> RecommendationRow:
-    """Of titles that the model cannot tell apart the one most like the profile's comes first."""
     history = page.profile.history()
     offers = page.offers
     items: tuple[RecommendedTitle, ...] = ()
     if history:
-        alike = page.fresh[np.argsort(-page.likeness[page.fresh], kind="stable")]
         ranked = page.model.rank(
-            Context(history, page.profile_id),
-            offers.candidates(alike),
+            Context(history, page.profile_id, told=lambda: page.told),
+            offers.candidates(page.fresh),
             CHOICES_PER_PLACE * page.size + DRAWN_FROM_MAX,
         )
         is_fresh = np.zeros(len(offers), dtype=np.bool_)

@@ -6,10 +6,11 @@ from typing import Final
 
 from agents.recommendation.blend import Blend
 from agents.recommendation.filters import Viewer
-from agents.recommendation.model import Context, TitleModel
+from agents.recommendation.model import Context, TitleModel, Told
 from agents.recommendation.offers import Offers
 from agents.recommendation.profile import ProfileState, apply
 from agents.recommendation.rows import build_rows, similar_titles
+from agents.recommendation.telling import tell
 from schemas.recommendations import (
     ExpertPart,
     RecommendationRow,
@@ -41,7 +42,12 @@ class Tastes:
         profile = self._profiles.setdefault(watch.profile_id, ProfileState())
         learned = apply(profile, watch)
         if learned is not None:
-            context = Context(learned.history, watch.profile_id, region=learned.region)
+            context = Context(
+                learned.history,
+                watch.profile_id,
+                region=learned.region,
+                told=lambda: self._told(profile, learned.history, watch.at_ms),
+            )
             self.model.learn(context, learned.content_id, learned.weight, learned.at_ms)
         return True
 
@@ -58,11 +64,12 @@ class Tastes:
         self._profiles.pop(profile_id, None)
         self.model.forget(profile_id)
 
-    def explain(self, profile_id: str, content_id: str) -> TitleExplained:
+    def explain(self, profile_id: str, content_id: str, now_ms: int) -> TitleExplained:
         """Why the title stands where it stands for the profile; the largest part first."""
         profile = self._profiles.get(profile_id, _NOBODY)
         history = profile.history()
-        parts = self.model.explain(Context(history, profile_id), content_id)
+        context = Context(history, profile_id, told=lambda: self._told(profile, history, now_ms))
+        parts = self.model.explain(context, content_id)
         parts.sort(key=lambda part: -abs(part.score * part.weight))
         vectors = self.offers.likeness
         likeness = vectors.to(vectors.taste(self.offers.places_of(profile.liked())))
@@ -78,6 +85,12 @@ class Tastes:
             ),
             model_version=self.model.version,
         )
+
+    def _told(self, profile: ProfileState, history: tuple[str, ...], at_ms: int) -> Told:
+        """What the catalog tells who watched these of the profile's titles, newest first."""
+        liked = (key for key in history if not profile.titles[key].is_rejected)
+        places_of = self.offers.places_of
+        return tell(self.offers, places_of(history), places_of(liked), at_ms)
 
     def similar(self, content_id: str, count: int) -> tuple[RecommendedTitle, ...]:
         """Listed titles like this one; none where the catalog does not have it."""
