@@ -22,7 +22,7 @@ from agents.recommendation.telling import tell
 from schemas.catalog import Title
 from schemas.recommendations import RecommendationRow, RecommendedTitle
 
-POLICY_VERSION: Final = "rows-5"
+POLICY_VERSION: Final = "rows-6"
 """Changes with whatever changes which title stands where, or how probably."""
 COUNT_MAX: Final = 100
 BECAUSE_ROWS_MAX: Final = 2
