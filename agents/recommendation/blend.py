@@ -23,7 +23,7 @@ MODEL_VERSION: Final = "blend-2"
 
 HISTORY_TITLES_MAX: Final = TOGETHER_TITLES
 """As far back as any expert looks."""
-TAUGHT_EVERY_MIN: Final = 16
+TAUGHT_EVERY_MIN: Final = 4
 TAUGHT_EVERY_MAX: Final = 160
 """Watches between steps of the mixture; it takes a ranking, so it must be rare."""
 TAUGHT_COUNT: Final = 256
