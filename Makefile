@@ -17,7 +17,7 @@ TEST_LOCKS ?= $(RUN_LOCKS) test
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test lint unit bench bench-events bench-steering bench-watching faults faults-long secrets-scan bench-licenses test-faults test-long status doctor simulate lock clean
+.PHONY: help setup setup-test run test lint unit bench bench-events bench-steering bench-players bench-watching faults faults-long secrets-scan bench-licenses test-faults test-long status doctor simulate lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench-steering: setup-test ## Simulate 10,000 viewers over CDNs that fail, slow 
 	@for each in infra/bench/steering/scenarios/*.json; do \
 	  $(BIN)/python -m infra.bench.steering --scenario $$each --out $${TMPDIR:-/tmp}/steering-$$(basename $$each) || exit 1; \
 	done
+
+bench-players: setup-test ## Play recorded networks in Chromium. ARGS="--data DIR --out FILE"
+	@$(BIN)/python -m infra.bench.players $(ARGS)
 
 bench-watching: setup-test ## Simulate viewers with known tastes; recommendations beside the best possible
 	@for each in infra/bench/watching/scenarios/*.json; do \

@@ -68,7 +68,9 @@ class Attempts:
         tries = self._networks.get(network)
         if tries is None:
             return self._tries_max
-        gained = max(0, self._clock() - tries.at_ms) / self._try_every_ms
+        now_ms = self._clock()
+        tries.at_ms = min(tries.at_ms, now_ms)  # the clock was set back: none is lost by it
+        gained = (now_ms - tries.at_ms) / self._try_every_ms
         return min(self._tries_max, tries.left + gained)
 
 

@@ -75,6 +75,11 @@ class Auth:
             return None
         return PinProof(profile_id=claims.profile_id, pin_set_at_ms=claims.pin_set_at_ms)
 
+    def pin_said(self, request: web.Request, viewer: Viewer, profile_id: str) -> int | None:
+        """When the PIN was set that was said for the profile, Unix milliseconds; None: none was."""
+        proof = self.proof(request, viewer)
+        return proof.pin_set_at_ms if proof and proof.profile_id == profile_id else None
+
     def admin(self, request: web.Request, *roles: AdminRole) -> AdminClaims:
         """The holder of an administration token of one of the roles; ProblemError 401 or 403."""
         try:

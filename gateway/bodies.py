@@ -19,7 +19,7 @@ from schemas.accounts import (
     ProfileName,
 )
 from schemas.catalog import ContentId
-from schemas.recommendations import RecommendationRow
+from schemas.recommendations import RecommendationRow, Thumb
 from schemas.sessions import Device, Nonce, RegisteredDevice
 from schemas.subscriptions import BillingEventType, Subscription, SubscriptionState
 
@@ -339,6 +339,36 @@ class RecommendationsAnswer(Answer, frozen=True, kw_only=True):
     rows: tuple[RecommendationRow, ...]
     model_version: str
     as_of: datetime
+
+
+class FeedbackChange(Body, frozen=True, kw_only=True):
+    """`PUT /v1/profiles/{profile_id}/feedback/{content_id}`: in place of what was said before.
+
+    What is left out is not said any more; all of it left out is the same as DELETE.
+    """
+
+    thumb: Thumb = ""
+    """`up`: more like it; `down`: nothing like it, and it is recommended no more."""
+    is_hidden: bool = False
+    """It stands in no row of the profile."""
+    is_favorite: bool = False
+    """It stands in the row "my list" and speaks for titles like it."""
+
+
+class FeedbackAnswer(Answer, frozen=True, kw_only=True):
+    """What a profile says of a title."""
+
+    content_id: str
+    thumb: Thumb
+    is_hidden: bool
+    is_favorite: bool
+    said_at: datetime
+
+
+class ProfileFeedbackAnswer(Answer, frozen=True, kw_only=True):
+    """`GET /v1/profiles/{profile_id}/feedback`: what was said last first."""
+
+    titles: tuple[FeedbackAnswer, ...]
 
 
 class TitleAnswer(Answer, frozen=True, kw_only=True):

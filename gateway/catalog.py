@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from gateway.answers import answer
 from gateway.auth import Viewer
@@ -24,6 +25,7 @@ PAGE_TITLES_MAX: Final = 50
 QUERY_CHARS_MAX: Final = 128
 COUNT_DEFAULT: Final = 20
 COUNT_MAX: Final = 100
+OS_CHARS_MAX: Final = 128
 
 
 async def get_titles(request: web.Request) -> web.Response:
@@ -75,15 +77,9 @@ async def get_recommendations(request: web.Request) -> web.Response:
     profile_id = request.match_info["profile_id"]
     count = _count(request)
     try:
-        view, profile = await _owned_profile(gateway, viewer, profile_id)
-        question = GetRecommendations(
-            profile_id=profile_id,
-            account_id=viewer.account_id,
-            maturity=profile.maturity,
-            region=gateway.place(request).region,
-            plan=view.plan,
-            count=count,
-        )
+        view, profile = await owned_profile(gateway, viewer, profile_id)
+        os = request.query.get("os", "")[:OS_CHARS_MAX]
+        question = replace(rows_question(request, viewer, view, profile), os=os, count=count)
         found: Recommendations = await gateway.ask(
             RECOMMENDATION_REQUESTS, profile_id, question, Recommendations
         )
@@ -99,7 +95,7 @@ async def get_recommendations(request: web.Request) -> web.Response:
     return answer(body, headers={"Age": str(age_s), "Cache-Control": "private, no-cache"})
 
 
-async def _owned_profile(
+async def owned_profile(
     gateway: Gateway, viewer: Viewer, profile_id: str
 ) -> tuple[AccountView, Profile]:
     """ProblemError 404 for a profile that is not the account's, or not at all: alike."""
@@ -110,6 +106,19 @@ async def _owned_profile(
     if profile is None:
         raise ProblemError(404, "unknown-profile")
     return view, profile
+
+
+def rows_question(
+    request: web.Request, viewer: Viewer, view: AccountView, profile: Profile
+) -> GetRecommendations:
+    """The rows of a profile of the viewer's account, where the viewer is now."""
+    return GetRecommendations(
+        profile_id=profile.profile_id,
+        account_id=viewer.account_id,
+        maturity=profile.maturity,
+        region=gateway_of(request).place(request).region,
+        plan=view.plan,
+    )
 
 
 def page_of(

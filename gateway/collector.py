@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from aiohttp import web
 
 from gateway.answers import nothing
 from gateway.cmcd.events import CmcdSource, map_report
 from gateway.cmcd.parser import parse_event_body
+from gateway.express import AGAIN, Again
 from gateway.gateway import Gateway, gateway_of
 from gateway.ledger import Outcome
 from gateway.problems import ProblemError
 from gateway.recording import topic_of
+from gateway.region import Place
 from gateway.stamping import Stamped, is_readable, stamp_of
+from schemas.events import Stamp
 from schemas.sessions import SessionClaims
 from streams.producer import UnavailableError
 from streams.topics import PLAYBACK_EVENTS
@@ -30,7 +34,8 @@ async def collect(request: web.Request) -> web.Response:
     gateway = gateway_of(request)
     now_ms = gateway.now_ms()
     try:
-        claims = gateway.auth.session_of_events(request.match_info["session_token"])
+        token = request.match_info["session_token"]
+        claims = gateway.auth.session_of_events(token)
         limits = gateway.limits
         body = await gateway.intake.read_events(
             request,
@@ -44,25 +49,36 @@ async def collect(request: web.Request) -> web.Response:
         gateway.recorder.count(PLAYBACK_EVENTS, outcome, 1, now_ms)
         log.info("a CMCD report was not taken: %s", error.problem.reason)
         return nothing()
-    events = _read(gateway, request, claims, body, now_ms)
-    if events:
-        await _store_for_a_while(gateway, events, now_ms)
+    place, instance = gateway.place(request), request.match_info["source"]
+    await _take(gateway, claims, place, instance, body)
+    request[AGAIN] = Again(partial(_take_again, gateway, token, place, instance))
     return nothing()
 
 
-def _read(
-    gateway: Gateway, request: web.Request, claims: SessionClaims, body: bytes, now_ms: int
-) -> list[Stamped]:
-    source = CmcdSource(
-        session_id=claims.sid,
-        instance=request.match_info["source"],
-        cdns={cdn.base_url: cdn.name for cdn in gateway.config.cdns},
-    )
-    stamp = stamp_of(claims, gateway.place(request), "cmcd", now_ms)
+async def _take_again(
+    gateway: Gateway, token: str, place: Place, instance: str, body: bytes
+) -> bytes:
+    """A body whose head is known."""
+    await _take(gateway, gateway.auth.session_of_events(token), place, instance, body)
+    return b""
+
+
+async def _take(
+    gateway: Gateway, claims: SessionClaims, place: Place, instance: str, body: bytes
+) -> None:
+    now_ms = gateway.now_ms()
+    source = CmcdSource(session_id=claims.sid, instance=instance, cdns=gateway.cdn_names)
+    events = _read(gateway, source, stamp_of(claims, place, "cmcd", now_ms), body)
+    if events:
+        await _store_for_a_while(gateway, events, now_ms)
+
+
+def _read(gateway: Gateway, source: CmcdSource, stamp: Stamp, body: bytes) -> list[Stamped]:
     mapped = (map_report(report, source) for report in parse_event_body(body))
     events = [event for event in mapped if event is not None]
     readable: list[Stamped] = [(event, stamp) for event in events if is_readable(event)]
-    gateway.recorder.count(PLAYBACK_EVENTS, "refused", len(events) - len(readable), now_ms)
+    refused = len(events) - len(readable)
+    gateway.recorder.count(PLAYBACK_EVENTS, "refused", refused, stamp.received_at_ms)
     return readable
 
 

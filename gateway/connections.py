@@ -8,20 +8,29 @@ anything odd), the connection is closed after the answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
 from typing import Final, cast
 
 import msgspec
 
 from gateway.door import Door, Seen
+from gateway.express import Offer
 from gateway.intake import POST_BYTES
 
 HEAD_BYTES_MAX: Final = 64 << 10
 HAMMERING_S: Final = 1.0
+GATHER_MS: Final = 1_000
+"""Who takes longer to send a body has time to go through aiohttp, whose deadline holds then."""
 UNAVAILABLE: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\n"
     b"Content-Length: 0\r\n\r\n"
 )
+
+log = logging.getLogger(__name__)
+
+Serve = Callable[[Offer, bytes], Awaitable[bytes | None]]
+"""A whole answer to a body; None: aiohttp is to give it."""
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,8 +41,11 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Received on one connection and not answered."""
     process_bytes_max: int
     """The same over all connections."""
+    express_bytes_max: int
+    """Of a body that is served without aiohttp."""
     header_deadline_ms: int
     body_deadline_ms: int
+    drain_ms: int
     keep_alive_ms: int
     """After an answer or a refusal; aiohttp's own clock sees no refusals."""
 
@@ -42,13 +54,21 @@ class Connections:
     """Makes the protocol of each new connection; the middleware tells of its requests."""
 
     def __init__(
-        self, make_protocol: Callable[[], asyncio.Protocol], limits: ConnectionLimits, door: Door
+        self,
+        make_protocol: Callable[[], asyncio.Protocol],
+        limits: ConnectionLimits,
+        door: Door,
+        serve: Serve,
     ) -> None:
         self._make_protocol = make_protocol
         self.limits = limits
         self.door = door
+        self.serve = serve
         self.guards: dict[int, _Guard] = {}
         self.unanswered_bytes = 0
+        self.is_draining = False
+        self.serving: set[asyncio.Task[None]] = set()
+        """What is served without aiohttp."""
 
     def __call__(self) -> asyncio.Protocol:
         """The protocol of a new connection."""
@@ -64,6 +84,18 @@ class Connections:
         """The request is as good as answered; whether the connection may serve another one."""
         guard = self.guards.get(id(protocol))
         return guard is None or guard.end()
+
+    def offer(self, protocol: object, offer: Offer) -> None:
+        """How the next request of this connection is served if its head is the same."""
+        guard = self.guards.get(id(protocol))
+        if guard is not None:
+            guard.offer = offer
+
+    async def drain(self) -> None:
+        """From now on all goes through aiohttp; returns when nothing else is being served."""
+        self.is_draining = True
+        if self.serving:
+            await asyncio.wait(self.serving, timeout=self.limits.drain_ms / 1000)
 
 
 class _Guard(asyncio.Protocol):
@@ -86,6 +118,10 @@ class _Guard(asyncio.Protocol):
         """On the loop's clock; who asks for a license before that hammers."""
         self._is_open = False
         """A handler has the request."""
+        self.offer: Offer | None = None
+        """For the next request with the head of the last one."""
+        self._gathered: bytes | None = None
+        """Of a request that is served by it, and of what follows that."""
         self._is_answered = True
         self._arriving_bytes = 0
         self._refused_bytes = 0
@@ -118,6 +154,9 @@ class _Guard(asyncio.Protocol):
         self._start_timer(around.limits.header_deadline_ms)
 
     def data_received(self, data: bytes) -> None:
+        if self._gathered is not None:
+            self._gather(data)
+            return
         if self._refused_bytes:
             data = self._drop(data)
         while data and self._is_between_requests():
@@ -142,6 +181,7 @@ class _Guard(asyncio.Protocol):
         self._arrive(0)
         self._answer()
         self._around.guards.pop(id(self._inner), None)
+        self._transport = None
         self._inner.connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -157,9 +197,7 @@ class _Guard(asyncio.Protocol):
 
     def _admit(self, data: bytes) -> bytes:
         """Answers the request that begins here, or hands it on; what follows of `data`."""
-        door, seen = self._around.door, self._seen
-        if seen is None or not data.startswith(seen.frame.head):
-            seen = self._seen = door.see(data)
+        door, seen = self._around.door, self._see(data)
         answer = door.refusal(seen, data) if seen is not None else None
         if seen is not None and answer is not None and not self._is_hammering(seen):
             assert self._transport is not None
@@ -168,13 +206,87 @@ class _Guard(asyncio.Protocol):
             self._refused_bytes = seen.frame.total_bytes
             return self._drop(data)
         self._expected_bytes = seen.frame.total_bytes if seen is not None else None
-        self._passed_bytes = 0
-        self._is_answered = False
+        self._begin_request(len(data))
+        if seen is not None and self._is_offered(seen):
+            self._gathered = b""
+            self._gather(data)
+            return b""
         if seen is None:  # else its handler starts now
             self._start_timer(self._around.limits.header_deadline_ms)
-        self._arrive(len(data) + POST_BYTES)
         self._pass_on(data)
         return b""
+
+    def _see(self, data: bytes) -> Seen | None:
+        """The request that begins here; what the door saw of the last one holds for its like."""
+        seen = self._seen
+        frame = None if seen is None else seen.frame.again(data)
+        if seen is None or frame is None:
+            self.offer = None
+            self._seen = self._around.door.see(data)
+        elif frame is not seen.frame:
+            self._seen = Seen(frame, seen.path)
+        return self._seen
+
+    def _begin_request(self, arrived_bytes: int) -> None:
+        self._passed_bytes = 0
+        self._is_answered = False
+        self._arrive(arrived_bytes + POST_BYTES)
+
+    def _is_offered(self, seen: Seen) -> bool:
+        around = self._around
+        is_small = seen.frame.length_bytes <= around.limits.express_bytes_max
+        return self.offer is not None and is_small and not around.is_draining
+
+    def _gather(self, data: bytes) -> None:
+        """Keeps what is served by the offer, and what comes meanwhile."""
+        assert self._gathered is not None
+        assert self._expected_bytes is not None
+        if not self._count(len(data)):
+            return
+        was_bytes = len(self._gathered)
+        self._gathered += data
+        if len(self._gathered) < self._expected_bytes:
+            self._start_timer(GATHER_MS, self._go_long_way)
+        elif was_bytes < self._expected_bytes:
+            self._stop_timer()
+            assert self.offer is not None
+            assert self._seen is not None
+            body = self._gathered[len(self._seen.frame.head) : self._expected_bytes]
+            serving = asyncio.create_task(self._serve(self.offer, body))
+            self._around.serving.add(serving)
+            serving.add_done_callback(self._around.serving.discard)
+
+    async def _serve(self, offer: Offer, body: bytes) -> None:
+        try:
+            answer = await self._around.serve(offer, body)
+        except Exception:
+            log.exception("%s failed", offer.route.name)
+            self._cut_off()
+            return
+        if self._transport is None or self._transport.is_closing():
+            return
+        if answer is None:
+            self._go_long_way()
+            return
+        assert self._gathered is not None
+        assert self._expected_bytes is not None
+        rest, self._gathered = self._gathered[self._expected_bytes :], None
+        self._transport.write(answer)
+        self._arrive(0)
+        self._answer()
+        self._passed_bytes = self._expected_bytes
+        self._start_timer(self._around.limits.keep_alive_ms)
+        if rest:
+            self.data_received(rest)
+
+    def _go_long_way(self) -> None:
+        """Hands what has gathered to aiohttp, as if it came now."""
+        assert self._gathered is not None
+        data, self._gathered, self.offer = self._gathered, None, None
+        self._stop_timer()
+        self._answer()
+        self._begin_request(len(data))
+        self._pass_on(data)
 
     def _is_hammering(self, seen: Seen) -> bool:
         """Whether a license was refused here a moment ago: hls.js asks again without a pause, a
@@ -199,17 +311,23 @@ class _Guard(asyncio.Protocol):
         return data[dropped:]
 
     def _pass_on(self, data: bytes) -> None:
-        self._passed_bytes += len(data)
-        if not self._is_answered:
-            around, limits = self._around, self._around.limits
-            around.unanswered_bytes += len(data)
-            if (
-                self._passed_bytes > limits.connection_bytes_max
-                or around.unanswered_bytes > limits.process_bytes_max
-            ):
-                self._cut_off()
-                return
-        self._inner.data_received(data)
+        if self._count(len(data)):
+            self._inner.data_received(data)
+
+    def _count(self, count: int) -> bool:
+        """Whether there is room for so much more; the connection is cut off where there is none."""
+        self._passed_bytes += count
+        if self._is_answered:
+            return True
+        around, limits = self._around, self._around.limits
+        around.unanswered_bytes += count
+        if (
+            self._passed_bytes > limits.connection_bytes_max
+            or around.unanswered_bytes > limits.process_bytes_max
+        ):
+            self._cut_off()
+            return False
+        return True
 
     def _answer(self) -> None:
         if not self._is_answered:
@@ -220,10 +338,11 @@ class _Guard(asyncio.Protocol):
         self._around.door.arriving_bytes += count - self._arriving_bytes
         self._arriving_bytes = count
 
-    def _start_timer(self, deadline_ms: int) -> None:
+    def _start_timer(self, deadline_ms: int, then: Callable[[], None] | None = None) -> None:
+        """The connection is cut off, unless it is told what else."""
         if self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(deadline_ms / 1000, self._cut_off)
+            self._timer = loop.call_later(deadline_ms / 1000, then or self._cut_off)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -17,6 +17,8 @@ EXPOSED_HEADERS: Final = "CMSD-Static, CMSD-Dynamic, Retry-After, Date, Content-
 MAX_AGE_S: Final = 7_200
 OPEN_PATHS: Final = frozenset({"/v1/events", "/epas/"})
 SESSION_PREFIX: Final = "/s/"
+OWN_HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Server": "playhead"}
+"""Of every answer, on any path."""
 
 
 def is_open(path: str) -> bool:
@@ -37,8 +39,7 @@ async def add_cors(request: web.Request, response: web.StreamResponse) -> None:
     """A signal of aiohttp's, so that streams get the headers before their first byte too."""
     if is_open(request.path):
         response.headers.update(cors_headers(request.headers.get("Origin")))
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Server"] = "playhead"
+    response.headers.update(OWN_HEADERS)
 
 
 def is_preflight(request: web.Request) -> bool:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
-from aiohttp.helpers import rfc822_formatted_time
 
 from gateway.admission import EVENT_TRAFFIC, URGENCIES, Room, TrafficClass, Urgency
 from gateway.cors import EXPOSED_HEADERS
@@ -24,6 +23,7 @@ from gateway.problems import CONTENT_TYPE, Problem, unavailable
 from gateway.routing.route import Route
 from gateway.turns import Turns
 from gateway.urgency import LIVE_BODY_BYTES_MAX, urgency_of
+from gateway.whole_answers import whole_answer
 from schemas import codec
 
 RETRY_AFTER_S: Final = (1, 2, 3)
@@ -173,12 +173,9 @@ class Answers:
 
 
 def _render(retry_after_s: int) -> tuple[bytes, bytes, bytes, bytes]:
-    date = b"Date: %b\r\n" % rfc822_formatted_time().encode()
-    unavailable_ = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\n" % retry_after_s
-    bodies = (_FULL, _AWAY, _PACED)
-    full, away, paced = (unavailable_ + date + _HEADERS % len(body) + body for body in bodies)
-    silence = b"HTTP/1.1 204 No Content\r\n" + date + _OPEN + b"\r\n"
-    return full, away, silence, paced
+    headers = (("Retry-After", str(retry_after_s)), *_PROBLEM_HEADERS)
+    full, away, paced = (whole_answer(503, headers, body) for body in (_FULL, _AWAY, _PACED))
+    return full, away, whole_answer(204, _OPEN_HEADERS), paced
 
 
 def _body(reason: str, detail: str) -> bytes:
@@ -189,13 +186,13 @@ def _body(reason: str, detail: str) -> bytes:
 _FULL: Final = _body("overloaded", "too many bytes are in flight")
 _AWAY: Final = _body("unavailable", "the log is away")
 _PACED: Final = _body("overloaded", TOO_MANY)
-_OPEN: Final = (
-    "Access-Control-Allow-Origin: *\r\n"
-    f"Access-Control-Expose-Headers: {EXPOSED_HEADERS}\r\n"
-    "Timing-Allow-Origin: *\r\nX-Content-Type-Options: nosniff\r\nServer: playhead\r\n"
-).encode()
-_HEADERS: Final = (
-    f"Content-Type: {CONTENT_TYPE}\r\nCache-Control: no-store\r\n".encode()
-    + _OPEN
-    + b"Content-Length: %d\r\n\r\n"
+_OPEN_HEADERS: Final = (
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", EXPOSED_HEADERS),
+    ("Timing-Allow-Origin", "*"),
+)
+_PROBLEM_HEADERS: Final = (
+    ("Content-Type", CONTENT_TYPE),
+    ("Cache-Control", "no-store"),
+    *_OPEN_HEADERS,
 )

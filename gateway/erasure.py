@@ -28,7 +28,7 @@ async def erase_account(request: web.Request) -> web.Response:
     await gateway.ask(ACCOUNT_REQUESTS, account_id, EraseAccount(account_id=account_id), Done)
     # From here on the account opens no session; those that it has end with their devices.
     await _forget_devices(gateway, account_id)
-    await asyncio.gather(*(_forget_profile(gateway, each) for each in profiles))
+    await asyncio.gather(*(forget_profile(gateway, each) for each in profiles))
     return nothing()
 
 
@@ -40,6 +40,7 @@ async def _forget_devices(gateway: Gateway, account_id: str) -> None:
         await gateway.ask(LICENSE_REQUESTS, account_id, command, Devices | Done)
 
 
-async def _forget_profile(gateway: Gateway, profile_id: str) -> None:
+async def forget_profile(gateway: Gateway, profile_id: str) -> None:
+    """What it said of titles and its rows are no more."""
     command = ForgetProfile(profile_id=profile_id)
     await gateway.ask(RECOMMENDATION_REQUESTS, profile_id, command, ProfileForgotten)

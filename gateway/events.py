@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -10,15 +12,19 @@ from aiohttp import web
 from gateway.answers import answer
 from gateway.auth import bearer_token
 from gateway.bodies import EventsAccepted, EventsPartlyAccepted
+from gateway.express import AGAIN, Again
 from gateway.gateway import Gateway, gateway_of
 from gateway.problems import ProblemError, RefusedItem
-from gateway.reading import Item, form_of, is_uuid, read_items
+from gateway.reading import Form, Item, form_of, is_uuid, read_items
 from gateway.region import Place
 from gateway.stamping import Stamped, bare_stamp, stamp_of
 from gateway.wire import WireEvent
+from schemas import codec
 from schemas.events import Stamp
 from schemas.sessions import SessionClaims
 from streams.topics import PLAYBACK_EVENTS
+
+ACCEPTED: Final = 202
 
 Vouch = Callable[[WireEvent], Stamp]
 """The stamp of an item; ProblemError where nobody vouches for it."""
@@ -31,16 +37,43 @@ async def post_events(request: web.Request) -> web.Response:
     claims = reporter_of(gateway, request, None, now_ms)
     if claims is None:
         return await _take(request, _ingest_voucher(gateway, request, now_ms), now_ms)
-    return await _take(request, _session_voucher(gateway, request, claims, now_ms), now_ms)
+    return await _take_of_session(request, bearer_token(request), claims, now_ms)
 
 
 async def post_session_events(request: web.Request) -> web.Response:
     """The same without a header, for beacons."""
     gateway = gateway_of(request)
     now_ms = gateway.now_ms()
-    claims = reporter_of(gateway, request, request.match_info["session_token"], now_ms)
+    token = request.match_info["session_token"]
+    claims = reporter_of(gateway, request, token, now_ms)
     assert claims is not None, "a token in the path is a session's"
-    return await _take(request, _session_voucher(gateway, request, claims, now_ms), now_ms)
+    return await _take_of_session(request, token, claims, now_ms)
+
+
+async def _take_of_session(
+    request: web.Request, token: str, claims: SessionClaims, now_ms: int
+) -> web.Response:
+    gateway = gateway_of(request)
+    place = gateway.place(request)
+    response = await _take(request, _session_voucher(gateway, place, claims, now_ms), now_ms)
+    if response.status == ACCEPTED:
+        form = form_of(request.headers.get("Content-Type", ""))
+        request[AGAIN] = Again(partial(_take_again, gateway, token, place, form))
+    return response
+
+
+async def _take_again(
+    gateway: Gateway, token: str, place: Place, form: Form, body: bytes
+) -> bytes | None:
+    """A body whose head is known; None where it is not wholly taken, and then none of it is."""
+    now_ms = gateway.now_ms()
+    claims = gateway.auth.session_of_events(token)
+    items = _items_of(gateway, body, form)
+    taken, refused = judge(items, _session_voucher(gateway, place, claims, now_ms))
+    if refused:
+        return None
+    await gateway.recorder.record(taken, now_ms)
+    return codec.encode(EventsAccepted(accepted=len(taken)))
 
 
 def reporter_of(
@@ -76,20 +109,24 @@ async def _take(request: web.Request, vouch: Vouch, now_ms: int) -> web.Response
     body = await gateway.intake.read_events(
         request, "interactions", limits.events_body_bytes_max, limits.events_inflated_bytes_max
     )
-    items = read_items(
-        body,
-        form,
-        items_max=limits.events_per_request_max,
-        item_bytes_max=limits.event_bytes_max,
-    )
-    taken, refused = judge(items, vouch)
+    taken, refused = judge(_items_of(gateway, body, form), vouch)
     gateway.recorder.count(PLAYBACK_EVENTS, "refused", len(refused), now_ms)
     if not taken:
         raise none_taken(refused)
     await gateway.recorder.record(taken, now_ms)
     if not refused:
-        return answer(EventsAccepted(accepted=len(taken)), 202)
+        return answer(EventsAccepted(accepted=len(taken)), ACCEPTED)
     return answer(EventsPartlyAccepted(accepted=len(taken), refused=tuple(refused)), 207)
+
+
+def _items_of(gateway: Gateway, body: bytes, form: Form) -> list[Item]:
+    limits = gateway.limits
+    return read_items(
+        body,
+        form,
+        items_max=limits.events_per_request_max,
+        item_bytes_max=limits.event_bytes_max,
+    )
 
 
 def judge(items: Sequence[Item], vouch: Vouch) -> tuple[list[Stamped], list[RefusedItem]]:
@@ -127,10 +164,7 @@ def none_taken(refused: Sequence[RefusedItem]) -> ProblemError:
     )
 
 
-def _session_voucher(
-    gateway: Gateway, request: web.Request, claims: SessionClaims, now_ms: int
-) -> Vouch:
-    place = gateway.place(request)
+def _session_voucher(gateway: Gateway, place: Place, claims: SessionClaims, now_ms: int) -> Vouch:
     stamp = stamp_of(claims, place, "sdk", now_ms)
     by_token = _token_voucher(gateway, place, now_ms)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import msgspec
@@ -10,6 +11,8 @@ _ODD: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
 """Whatever changes how long a request is, or what follows it."""
 _TOLD: Final = frozenset({b"content-length", b"connection", b"content-encoding", b"priority"})
 LENGTH_DIGITS_MAX: Final = 12
+_LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length:[ \t]*+(\d++)[ \t]*+\r\n")
+_DIGITS: Final = re.compile(rb"\d{1,%d}+(?!\d)" % LENGTH_DIGITS_MAX)
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -21,11 +24,26 @@ class Frame(msgspec.Struct, frozen=True):
     """Of the body."""
     is_encoded: bool
     priority: str
+    around_length: tuple[bytes, bytes] | None
+    """The head before and after the digits of Content-Length; None where it has none."""
 
     @property
     def total_bytes(self) -> int:
         """Of all of it."""
         return len(self.head) + self.length_bytes
+
+    def again(self, data: bytes) -> Frame | None:
+        """The frame of a request whose head differs from this one in its length at most."""
+        if data.startswith(self.head):
+            return self
+        if self.around_length is None or not data.startswith(self.around_length[0]):
+            return None
+        before, after = self.around_length
+        digits = _DIGITS.match(data, len(before))
+        if digits is None or not data.startswith(after, digits.end()):
+            return None
+        head = data[: digits.end() + len(after)]
+        return Frame(head, int(digits[0]), self.is_encoded, self.priority, self.around_length)
 
 
 def frame_of(data: bytes) -> Frame | None:
@@ -42,8 +60,14 @@ def frame_of(data: bytes) -> Frame | None:
     length = told.get(b"content-length", b"0")
     if not length.isdigit() or len(length) > LENGTH_DIGITS_MAX:
         return None
+    head, is_encoded = data[: end + 4], b"content-encoding" in told
     priority = told.get(b"priority", b"").decode("latin-1")
-    return Frame(data[: end + 4], int(length), b"content-encoding" in told, priority)
+    return Frame(head, int(length), is_encoded, priority, _around_length(head))
+
+
+def _around_length(head: bytes) -> tuple[bytes, bytes] | None:
+    found = _LENGTH.search(head)
+    return None if found is None else (head[: found.start(1)], head[found.end(1) :])
 
 
 def _told(lines: list[bytes]) -> dict[bytes, bytes] | None:

@@ -85,6 +85,7 @@ class Gateway:
         self.upstreams = UpstreamPoster(config.limits)
         self.connections: Connections | None = None
         """Set where it listens."""
+        self.cdn_names = {cdn.base_url: cdn.name for cdn in config.cdns}
         self.is_draining = False
         self.plans = Plans()
         self._sequence = 0

@@ -85,24 +85,54 @@ class Intake:
         length, priority = request.content_length, request.headers.get("Priority", "")
         urgency = urgency_of(traffic, length, priority)
         body = await self._read(request, urgency, bytes_max, inflated_bytes_max or bytes_max)
+        await self._wait_for_turn(request[HOLD], traffic, length, priority, body)
+        return body
+
+    async def read_whole(
+        self,
+        hold: Hold,
+        traffic: TrafficClass,
+        body: bytes,
+        *,
+        priority: str,
+        encoding: str,
+        inflated_bytes_max: int,
+    ) -> bytes:
+        """As `read_events`, of a body that is here; what `hold` has then is to be released."""
+        if self._is_log_away():
+            raise unavailable("not_stored", "unavailable", "the log is away")
+        length = len(body)
+        urgency = urgency_of(traffic, length, priority)
+        self._take(hold, urgency, length)
+        inflated = self._inflate(hold, urgency, body, encoding, inflated_bytes_max)
+        await self._wait_for_turn(hold, traffic, length, priority, inflated)
+        return inflated
+
+    def release(self, hold: Hold) -> None:
+        """Gives back what a request took; called once it is answered."""
+        self._memory.give_back(hold.client, hold.memory_bytes)
+        self._work.give_back(hold.client, hold.work_bytes)
+        hold.memory_bytes = hold.work_bytes = 0
+
+    def close(self, request: web.Request) -> None:
+        """Releases what the request holds, if anything."""
+        hold = request.get(HOLD)
+        if hold is not None:
+            self.release(hold)
+
+    async def _wait_for_turn(
+        self, hold: Hold, traffic: TrafficClass, length: int | None, priority: str, body: bytes
+    ) -> None:
+        """Takes room for the work on a body; returns when it may begin."""
         work_bytes = len(body) + POST_BYTES
-        if not self._work.has_room("bulk", work_bytes) or self._turns.is_late("bulk"):
-            urgency = urgency_of(traffic, length, priority, body)  # else it makes no difference
+        is_tight = not self._work.has_room("bulk", work_bytes) or self._turns.is_late("bulk")
+        # Looking into the body makes no difference while there is room for all.
+        urgency = urgency_of(traffic, length, priority, body if is_tight else None)
         if self._turns.is_late(urgency):
             raise unavailable("not_stored", "overloaded", "too much waits for its turn")
-        hold = request[HOLD]
         self._work.take(hold.client, urgency, work_bytes)
         hold.work_bytes = work_bytes
         await self._turns.wait(urgency, work_bytes)
-        return body
-
-    def close(self, request: web.Request) -> None:
-        """Gives back what the request took; called once it is answered."""
-        hold = request.get(HOLD)
-        if hold is not None:
-            self._memory.give_back(hold.client, hold.memory_bytes)
-            self._work.give_back(hold.client, hold.work_bytes)
-            hold.memory_bytes = hold.work_bytes = 0
 
     async def _read(
         self, request: web.Request, urgency: Urgency, bytes_max: int, inflated_bytes_max: int
@@ -113,6 +143,11 @@ class Intake:
             raise _too_large(bytes_max)
         hold = request[HOLD] = Hold(client_of(request))
         body = await self._receive(request, hold, urgency, bytes_max)
+        return self._inflate(hold, urgency, body, encoding, inflated_bytes_max)
+
+    def _inflate(
+        self, hold: Hold, urgency: Urgency, body: bytes, encoding: str, inflated_bytes_max: int
+    ) -> bytes:
         if not encoding:
             return body
         self._take(hold, urgency, inflated_bytes_max)

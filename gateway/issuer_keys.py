@@ -18,6 +18,7 @@ import aiohttp
 import msgspec
 
 from gateway.config import OIDCIssuer
+from gateway.outward import is_inside, outward_connector
 from schemas import codec
 from schemas.errors import InvalidMessageError
 
@@ -62,6 +63,8 @@ class KeySource:
             raise InvalidMessageError("issuer", "the provider says that it is another issuer")
         if "://" not in provider.jwks_uri:
             raise InvalidMessageError("jwks-uri", "the provider names no address of its keys")
+        if is_inside(_host(provider.jwks_uri)) and not _is_loopback(_host(issuer)):
+            raise InvalidMessageError("jwks-uri", "the provider names an address of ours")
         return provider.jwks_uri
 
 
@@ -71,6 +74,10 @@ def require_safe(url: str) -> str:
     if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
         return url
     raise InvalidMessageError("plain-http", f"{parts.scheme}://{parts.hostname} is not https")
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def _is_loopback(host: str) -> bool:
@@ -86,7 +93,7 @@ async def fetch_document(url: str) -> bytes:
     """Read to its end; InvalidMessageError (reason `too-large`) past the bound."""
     timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)
     async with (
-        aiohttp.ClientSession(timeout=timeout) as client,
+        aiohttp.ClientSession(connector=outward_connector(), timeout=timeout) as client,
         client.get(url, allow_redirects=False) as answer,
     ):
         answer.raise_for_status()

@@ -10,7 +10,7 @@ from gateway.beside import Beside
 from gateway.ports import Publishing
 from schemas.errors import RetryableError
 from schemas.sessions import Lease
-from streams.clock import Clock
+from streams.clock import Clock, has_passed
 from streams.topics import SESSION_LEASES
 
 SESSIONS_MAX: Final = 200_000
@@ -34,7 +34,7 @@ class Leases:
         """The session had traffic that its token vouches for."""
         now_ms = self._clock()
         told_at_ms = self._told_at_ms.get(session_id)
-        if told_at_ms is not None and now_ms - told_at_ms < self._interval_ms:
+        if told_at_ms is not None and not has_passed(self._interval_ms, told_at_ms, now_ms):
             return
         lease = Lease(account_id=account_id, session_id=session_id, at_ms=now_ms)
         if self._beside.start(self._publish(lease)) is None:

@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.cmcd.redaction import redact_url
 from gateway.cors import is_preflight, preflight_response
+from gateway.express import offer_of
 from gateway.forwarding import note_address
 from gateway.gateway import GATEWAY, Gateway
 from gateway.intake import require_single_headers
@@ -45,6 +46,9 @@ async def serve_request(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         response = await _answered(gateway, route, request, handler, started_s)
         status = response.status
+        offer = offer_of(request, route, response)
+        if offer is not None and gateway.connections is not None:
+            gateway.connections.offer(request.protocol, offer)
         return response
     finally:
         gateway.intake.close(request)

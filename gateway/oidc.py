@@ -23,7 +23,7 @@ from schemas import codec
 from schemas.errors import InvalidMessageError
 from schemas.ids import derive_account_id
 from schemas.secrets import SecretBytes
-from streams.clock import Clock
+from streams.clock import Clock, has_passed
 
 REFRESH_MS: Final = 600_000
 RETRY_MS: Final = 10_000
@@ -153,8 +153,8 @@ class Issuer:
 
     def _is_due(self, key_id: str) -> bool:
         now_ms = self._clock()
-        is_old = key_id not in self._keys or now_ms - self._read_at_ms >= REFRESH_MS
-        return is_old and now_ms - self._tried_at_ms >= RETRY_MS
+        is_old = key_id not in self._keys or has_passed(REFRESH_MS, self._read_at_ms, now_ms)
+        return is_old and has_passed(RETRY_MS, self._tried_at_ms, now_ms)
 
 
 class OutsideIdentities:

@@ -91,9 +91,6 @@ class Followed(Protocol[T_co]):
     def items(self) -> ItemsView[str, T_co]:
         """Every key and value."""
 
-    def age_ms(self, now_ms: int) -> int:
-        """How long ago the view was last seen at the topic's end."""
-
 
 class StoredSessions(Protocol):
     """The analytics store, read-only."""

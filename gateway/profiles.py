@@ -14,7 +14,8 @@ from gateway.bodies import (
     ProfilesAnswer,
     ProfileUnlockedAnswer,
 )
-from gateway.gateway import gateway_of, instant
+from gateway.erasure import forget_profile
+from gateway.gateway import Gateway, gateway_of, instant
 from gateway.problems import ProblemError
 from schemas.accounts import (
     AccountView,
@@ -45,7 +46,7 @@ async def create_profile(request: web.Request) -> web.Response:
     body: NewProfile = await gateway.read_json(request, NewProfile)
     command = CreateProfile(
         account_id=viewer.account_id,
-        name=body.name,
+        sealed=_sealed_name(gateway, viewer.account_id, body.name),
         language=body.language,
         maturity=body.maturity,
         proof=gateway.auth.proof(request, viewer),
@@ -63,7 +64,7 @@ async def change_profile(request: web.Request) -> web.Response:
     command = UpdateProfile(
         account_id=viewer.account_id,
         profile_id=profile_id,
-        name=body.name,
+        sealed=_sealed_name(gateway, viewer.account_id, body.name),
         language=body.language,
         maturity=body.maturity,
         proof=gateway.auth.proof(request, viewer),
@@ -72,15 +73,17 @@ async def change_profile(request: web.Request) -> web.Response:
 
 
 async def delete_profile(request: web.Request) -> web.Response:
-    """204."""
+    """204 once it is gone and what it said of titles is forgotten."""
     gateway = gateway_of(request)
     viewer = await gateway.auth.viewer(request)
+    profile_id = request.match_info["profile_id"]
     command = DeleteProfile(
         account_id=viewer.account_id,
-        profile_id=request.match_info["profile_id"],
+        profile_id=profile_id,
         proof=gateway.auth.proof(request, viewer),
     )
     await ask_account(gateway, command)
+    await forget_profile(gateway, profile_id)
     return nothing()
 
 
@@ -123,6 +126,13 @@ async def unlock_profile(request: web.Request) -> web.Response:
         profile_token=unlocked.profile_token, expires_at=instant(unlocked.expires_at_ms)
     )
     return answer(granted, headers=NO_STORE)
+
+
+def _sealed_name(gateway: Gateway, account_id: str, name: str | None) -> bytes | None:
+    """It may be a person's: commands stay in the log for an hour."""
+    if name is None:
+        return None
+    return seal_credentials(gateway, account_id, Credentials(profile_name=name))
 
 
 def _profile_of(view: AccountView, profile_id: str) -> web.Response:

@@ -28,8 +28,11 @@ class Readiness:
 
     def heard_ms_ago(self) -> int | None:
         """How long ago the broker acknowledged or answered; None: never yet."""
-        heard_at_ms = max(self._probed_at_ms, self._publisher.last_acknowledged_at_ms)
-        return max(0, self._clock() - heard_at_ms) if heard_at_ms else None
+        now_ms = self._clock()
+        moments = (self._probed_at_ms, self._publisher.last_acknowledged_at_ms)
+        # What seems to come yet was heard before the clock was set back, who knows when.
+        heard_at_ms = max((each for each in moments if 0 < each <= now_ms), default=None)
+        return now_ms - heard_at_ms if heard_at_ms is not None else None
 
     @property
     def is_ready(self) -> bool:

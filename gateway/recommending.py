@@ -35,6 +35,7 @@ async def look_at_recommendations(request: web.Request) -> web.Response:
         maturity=_number(request, "maturity", MATURITY_MAX, 18),
         region=request.query.get("region", ""),
         plan=request.query.get("plan", ""),
+        os=request.query.get("os", ""),
         count=_number(request, "count", COUNT_MAX, 20),
         is_look=True,
     )

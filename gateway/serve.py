@@ -16,6 +16,7 @@ from gateway.accepting import Acceptor
 from gateway.app import build_app
 from gateway.connections import ConnectionLimits, Connections
 from gateway.door import Door
+from gateway.express import Express
 from gateway.gateway import GATEWAY, Gateway
 from gateway.ports import GatewayPorts
 from gateway.routes import ROUTES
@@ -85,6 +86,9 @@ class Listening:
         """Accepts no more, lets open requests end within the drain time, tells the ledger."""
         if self._acceptor is not None:
             self._acceptor.stop()
+        connections = self.app[GATEWAY].connections
+        if connections is not None:
+            await connections.drain()
         await self._runner.cleanup()
 
 
@@ -102,6 +106,12 @@ def _connections(gateway: Gateway, make_protocol: Callable[[], asyncio.Protocol]
         lets_license_in=gateway.license_pace.let_in,
         on_silence=count_shed,
     )
+    express = Express(
+        gateway.intake,
+        gateway.slots,
+        gateway.metrics,
+        inflated_bytes_max=limits.events_inflated_bytes_max,
+    )
     gateway.metrics.watch_counts(
         "playhead_posts_turned_away",
         "POSTs that the door refused, by class; essential: licenses.",
@@ -117,8 +127,11 @@ def _connections(gateway: Gateway, make_protocol: Callable[[], asyncio.Protocol]
             header_deadline_ms=limits.header_deadline_ms,
             body_deadline_ms=limits.body_deadline_ms,
             keep_alive_ms=limits.keep_alive_ms,
+            express_bytes_max=limits.events_body_bytes_max,
+            drain_ms=limits.drain_ms,
         ),
         door,
+        express.serve,
     )
 
 

@@ -40,7 +40,6 @@ async def open_session(request: web.Request) -> web.Response:
     body: NewSession = await gateway.read_json(request, NewSession)
     _require_sound_key(body.device)
     place = gateway.place(request)
-    proof = gateway.auth.proof(request, viewer)
     question = OpenSession(
         session_id=gateway.new_id(),
         account_id=viewer.account_id,
@@ -53,9 +52,7 @@ async def open_session(request: web.Request) -> web.Response:
         asn=place.asn,
         network=place.network,
         token_version=viewer.token_version,
-        unlocked_pin_set_at_ms=(
-            proof.pin_set_at_ms if proof and proof.profile_id == body.profile_id else None
-        ),
+        unlocked_pin_set_at_ms=gateway.auth.pin_said(request, viewer, body.profile_id),
     )
     resume = asyncio.create_task(_resume_point(gateway, body.profile_id, body.content_id))
     try:

@@ -99,7 +99,16 @@ def environment_of(settings: Settings) -> dict[str, str]:
         for name, value in values.items()
     }
     ours = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
-    return with_bytecode(base, settings.home_path / "runtime") | told | ours
+    return MALLOC | with_bytecode(base, settings.home_path / "runtime") | told | ours
+
+
+MALLOC: Final = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+}
+"""glibc gives blocks of more than 128 KiB back to the kernel at once, and pays a page fault for
+each 4 KiB of the next one: a produce request of 800 KiB took 4 ms to encode, 0.1 without.
+"""
 
 
 def with_bytecode(environment: Mapping[str, str], runtime: Path) -> dict[str, str]:

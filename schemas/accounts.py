@@ -13,7 +13,8 @@ from schemas.subscriptions import BillingEventType, EventId, Subscription, Subsc
 CANARY_PLAN: Final = "canary"
 """The plan of the operator's probe: what it does is marked, and no view counts it."""
 
-ProfileName = Annotated[str, Meta(min_length=1, max_length=64)]
+PROFILE_NAME_CHARACTERS_MAX: Final = 64
+ProfileName = Annotated[str, Meta(min_length=1, max_length=PROFILE_NAME_CHARACTERS_MAX)]
 Maturity = Annotated[int, Meta(ge=0, le=21)]
 DeviceName = Annotated[str, Meta(min_length=1, max_length=64)]
 Actor = Literal["viewer", "billing", "operator"]
@@ -87,6 +88,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     reset_token: str = ""
     pin: str = ""
     device_name: str = ""
+    profile_name: str = ""
 
     def __repr__(self) -> str:
         return "Credentials(***)"
@@ -162,26 +164,30 @@ class GetAccount(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
 class CreateProfile(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="create_profile"
 ):
-    """Add a viewer."""
+    """Add a viewer; the name is sealed."""
 
     account_id: str
-    name: ProfileName
+    name: ProfileName | None = None
+    """Readable, by gateways of before 2026-11-24."""
     language: str = "en"
     maturity: Maturity = 18
     proof: PinProof | None = None
+    sealed: bytes | None = None
 
 
 class UpdateProfile(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="update_profile"
 ):
-    """Change what is not None."""
+    """Change what is not None; a new name is sealed."""
 
     account_id: str
     profile_id: str
     name: ProfileName | None = None
+    """Readable, by gateways of before 2026-11-24."""
     language: str | None = None
     maturity: Maturity | None = None
     proof: PinProof | None = None
+    sealed: bytes | None = None
 
 
 class DeleteProfile(

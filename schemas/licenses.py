@@ -174,7 +174,7 @@ class LicenseDecision(
     """Granted or denied, and why: `license.decisions.v1`. Never a key.
 
     `previous` is the hash of the partition's decision before this one, `number` one more than its
-    (a chain: `agents/license/chain.py`).
+    (a chain: `streams/chain.py`).
     """
 
     decision_id: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -50,6 +52,8 @@ class GetRecommendations(
     maturity: int
     region: str
     plan: str = ""
+    os: str = ""
+    """Of the device that asks, as its sessions name it; empty: not known."""
     count: int = 20
     is_look: bool = False
     """An operator looks: nobody was served, so it is not recorded and no update follows."""
@@ -70,10 +74,74 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     playhead_ms: int
 
 
+Thumb = Literal["", "up", "down"]
+
+
+class TitleFeedback(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="type",
+    tag="title_feedback",
+):
+    """What a profile says of a title: `title.feedback.v1`. A removal takes all of it back."""
+
+    profile_id: str
+    account_id: str
+    content_id: str
+    at_ms: int
+    thumb: Thumb = ""
+    is_hidden: bool = False
+    """It is offered to the profile in no row."""
+    is_favorite: bool = False
+    """It stands in the row "my list"."""
+
+    @property
+    def key(self) -> str:
+        """Of its record; neither id holds a colon."""
+        return f"{self.profile_id}:{self.content_id}"
+
+    @property
+    def says_nothing(self) -> bool:
+        """Then there is nothing to keep."""
+        return not (self.thumb or self.is_hidden or self.is_favorite)
+
+
+class GiveFeedback(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="give_feedback"
+):
+    """In place of what the profile said of the title before; all at its default takes it back."""
+
+    profile_id: str
+    content_id: str
+    thumb: Thumb = ""
+    is_hidden: bool = False
+    is_favorite: bool = False
+    changes: GetRecommendations
+    """The rows that it changes: whoever asks for them while the agent is away gets them so."""
+
+
+class GetFeedback(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="get_feedback"):
+    """Everything that the profile says of titles."""
+
+    profile_id: str
+
+
+class ProfileFeedback(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="profile_feedback"
+):
+    """The newest first."""
+
+    profile_id: str
+    titles: tuple[TitleFeedback, ...]
+
+
 class ForgetProfile(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="forget_profile"
 ):
-    """Remove what is published about a profile; its watches are removed by their retention."""
+    """Remove what is published about a profile and what it said of titles; its watches are removed
+    by their retention."""
 
     profile_id: str
 
@@ -117,6 +185,8 @@ class TitleExplained(
     history_count: int
     is_completed: bool
     """Then it is not offered any more."""
+    is_hidden: bool = False
+    """By the profile: then neither."""
     likeness: float
     """Cosine with what the profile watched, by what is written of the titles, -1 to 1."""
     experts: tuple[ExpertPart, ...]
@@ -139,6 +209,26 @@ class SimilarTitles(
     items: tuple[RecommendedTitle, ...]
 
 
+class ModelStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="model_start"):
+    """From when on the title model learns: `recommendation.models.v1`; the newest counts.
+
+    Every worker rebuilds its model beside the live one when it reads this, and a worker that starts
+    begins with it: so a rebuild that was cut off is done by the next start.
+    """
+
+    since_ms: int
+    """Older watches teach the model nothing; profiles keep them."""
+    decided_at_ms: int
+    by: str = ""
+    """Who ordered it."""
+
+
 RecommendationRequest = (
-    GetRecommendations | GetResumePoint | ForgetProfile | ExplainTitle | GetSimilar
+    GetRecommendations
+    | GetResumePoint
+    | GiveFeedback
+    | GetFeedback
+    | ForgetProfile
+    | ExplainTitle
+    | GetSimilar
 )

@@ -85,5 +85,7 @@ class Watch(
     at_ms: int
     region: str = ""
     """ISO 3166-1, where it was watched; empty: not known."""
+    os: str = ""
+    """Of the device, as its client says; empty: not known."""
     bucket: int = 0
     """Counts the `progressed` steps of the session."""

@@ -148,7 +148,7 @@ class Directory:
         self._view = view
         self._root = root
         self._clock = clock
-        self._verified: dict[bytes, bool] = {}
+        self._verified: dict[Enrollment, bool] = {}
 
     def by_id(self, key_id: str) -> Enrollment | None:
         """The enrollment, where the root signed it and it has not ended."""
@@ -182,8 +182,7 @@ class Directory:
     def _is_valid(self, enrollment: Enrollment) -> bool:
         if enrollment.not_after_ms <= self._clock():
             return False
-        encoded = codec.encode(enrollment)
-        known = self._verified.get(encoded)
+        known = self._verified.get(enrollment)
         if known is None:
-            known = self._verified[encoded] = is_signed_by(self._root, enrollment)
+            known = self._verified[enrollment] = is_signed_by(self._root, enrollment)
         return known

@@ -2,8 +2,9 @@
 
 One task per partition sends what has gathered as one batch, so that batches grow under load. What
 comes alone is sent at once; rows that come right after others wait for company, 2 ms at most, and
-go in one request for all partitions. (aiokafka's own queue times out falsely when `send_batch` is
-called concurrently: every turn of its loop subtracts the whole time since its start.)
+go in one request for all partitions; so do single records where `gather_s` says so. (aiokafka's own
+queue times out falsely when `send_batch` is called concurrently: every turn of its loop subtracts
+the whole time since its start.)
 """
 
 from __future__ import annotations
@@ -123,12 +124,15 @@ class Publisher:
         state_key: SecretBytes | None = None,
         unacknowledged_bytes_max: int = 64 << 20,
         delivery_timeout_ms: int = 10_000,
+        gather_s: float = 0.0,
         clock: Clock = system_clock,
     ) -> None:
+        """`gather_s`: least time between two sendings of single records; 0: each at once."""
         self._broker = broker
         self._state_key = state_key
         self._bytes_max = unacknowledged_bytes_max
         self._timeout_ms = delivery_timeout_ms
+        self._gather_s = gather_s
         self._clock = clock
         self._lanes: dict[tuple[str, int], _Lane] = defaultdict(_Lane)
         self._awaited: deque[_Delivery] = deque()
@@ -196,7 +200,7 @@ class Publisher:
                 size = sum(map(len, part)) + len(part) * (len(key) + RECORD_OVERHEAD_BYTES)
                 group = _Group(key.encode(), part, headers, delivery, size)
                 lane = self._enqueue(topic.name, partition_of(key, partitions), group)
-                self._gather(lane)
+                self._gather(lane, GATHER_S)
         await delivery.done
 
     async def publish_raw(
@@ -212,7 +216,11 @@ class Publisher:
         self._require_room(size)
         delivery = self._await(1)
         group = _Group(key, (value,), list(headers.items()), delivery, size)
-        self._enqueue(topic_name, partition, group).awake.set()
+        lane = self._enqueue(topic_name, partition, group)
+        if self._gather_s:
+            self._gather(lane, self._gather_s)
+        else:
+            lane.awake.set()
         await delivery.done
         assert delivery.receipt is not None
         return delivery.receipt
@@ -283,12 +291,12 @@ class Publisher:
             lane.sender = asyncio.create_task(self._send_for_ever(topic_name, partition, lane))
         return lane
 
-    def _gather(self, lane: _Lane) -> None:
-        """Wake the lane with all others that have rows, not sooner than GATHER_S after the last."""
+    def _gather(self, lane: _Lane, gather_s: float) -> None:
+        """Wake the lane with all others that have rows, not sooner than so long after the last."""
         self._gathered.append(lane)
         if self._gathering is None:
             loop = asyncio.get_running_loop()
-            due_s = max(loop.time(), self._gathered_s + GATHER_S)
+            due_s = max(loop.time(), self._gathered_s + gather_s)
             self._gathering = loop.call_at(due_s, self._wake_gathered)
 
     def _wake_gathered(self) -> None:

@@ -35,6 +35,16 @@ class RawRecord(LogRecord, Protocol):
     def partition(self) -> int: ...  # noqa: D102 - Kafka's own word
 
 
+def is_genuine(state_key: SecretBytes, topic: str, raw: LogRecord) -> bool:
+    """Whether a record carries its MAC."""
+    try:
+        key, headers = (raw.key or b"").decode(), dict(raw.headers or ())
+        require_mac(state_key, topic, key, raw.value, headers)
+    except (InvalidMessageError, UnicodeDecodeError):
+        return False
+    return True
+
+
 class RecordReader:
     """Reads one topic's records; built once per topic."""
 

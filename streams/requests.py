@@ -2,7 +2,7 @@
 
 The request is signed by the asker's enrolled key over topic, key and value (which holds the
 deadline, the reply partition and the reply key). The answer comes sealed to a key that only this
-process has in memory, signed by an enrolled agent (`reply_key.py`).
+process has in memory, in a context that an enrolled agent signed (`reply_key.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from schemas import codec
 from schemas.envelope import Refused, Request, Role
@@ -27,7 +26,7 @@ from streams.broker import RETRY_BACKOFF_MS, Broker
 from streams.clock import Clock
 from streams.identity import Directory, Identity, is_signature
 from streams.producer import Publisher
-from streams.reply_key import ReplyKey
+from streams.reply_key import HeldKey, ReplyKey
 from streams.sealing import unseal
 from streams.topic import Topic
 from streams.topics import GATEWAY_REPLIES
@@ -39,6 +38,8 @@ SIGNATURE_HEADER = "signature"
 ASKER_HEADER = "asker"
 REQUEST_HEADER = "request"
 AGENT_HEADER = "agent"
+CONTEXT_HEADER = "context"
+"""Of a request: answers may come in contexts. Of an answer: the encapsulated key of its context."""
 OPEN_REQUESTS_MAX = 10_000
 
 
@@ -60,7 +61,7 @@ def signed_bytes(topic: str, key: str, value: bytes) -> bytes:
 
 
 def reply_info(request_id: str, agent_key_id: str) -> bytes:
-    """The context that an answer is sealed to."""
+    """What ties an answer to its request and its agent."""
     return f"playhead reply v1 {request_id} {agent_key_id}".encode()
 
 
@@ -73,8 +74,7 @@ def _answer_decoder(answer: Any) -> codec.Decoder[Any]:
 class _Open:
     """A request that waits for its answer, and the key that opens it."""
 
-    reply_key: X25519PrivateKey
-    reply_public_key: bytes
+    reply_key: HeldKey
     role: Role | None
     answer: asyncio.Future[bytes] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -161,7 +161,7 @@ class Asker:
         if len(self._open) >= OPEN_REQUESTS_MAX:
             raise NoAnswerError("too many requests are open")
         request_id = request_id or secrets.token_hex(16)
-        waiting = _Open(self._reply_key.current, self._reply_key.public, _role_of(topic))
+        waiting = _Open(self._reply_key.current, _role_of(topic))
         wire_id = f"{request_id}.{secrets.token_hex(4)}"  # a retry must not take the first's answer
         self._open[wire_id] = waiting
         # The answer may be here before the log's acknowledgment is.
@@ -197,7 +197,7 @@ class Asker:
                 sender=self._identity.key_id,
                 not_after_ms=self._clock() + deadline_ms,
                 reply_partition=self._partition,
-                reply_key=waiting.reply_public_key,
+                reply_key=waiting.reply_key.public,
                 body=msgspec.Raw(codec.encode(body)),
             )
         )
@@ -206,7 +206,11 @@ class Asker:
             topic,
             key,
             value,
-            headers={SIGNATURE_HEADER: signature, ASKER_HEADER: self._instance},
+            headers={
+                SIGNATURE_HEADER: signature,
+                ASKER_HEADER: self._instance,
+                CONTEXT_HEADER: b"1",
+            },
         )
 
     async def _listen(self) -> None:
@@ -239,9 +243,13 @@ class Asker:
             raise InvalidMessageError("forged", "the answer is not from an enrolled agent")
         key = self._directory.signing_key(agent, enrolled.role)
         assert key is not None
-        if not is_signature(key, headers.get(SIGNATURE_HEADER, b""), info + sealed):
+        signature, encapsulated = headers.get(SIGNATURE_HEADER, b""), headers.get(CONTEXT_HEADER)
+        if encapsulated is not None:
+            return waiting.reply_key.context(agent, key, encapsulated, signature).open(sealed, info)
+        # An agent of the version before seals and signs each answer by itself.
+        if not is_signature(key, signature, info + sealed):
             raise InvalidMessageError("forged", "the answer's signature is wrong")
-        return unseal(sealed, waiting.reply_key, info)
+        return unseal(sealed, waiting.reply_key.private, info)
 
 
 def _role_of(topic: Topic) -> Role | None:

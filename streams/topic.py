@@ -39,7 +39,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     value: Any
     """The type of the value; `bytes` where it is sealed."""
-    family: Family
+    family: Family = Family.SINGLE
+    """Few records, unless told."""
     writer: str
     readers: tuple[str, ...]
     retention_ms: int | None = None

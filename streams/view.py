@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from schemas.errors import InvalidMessageError
 from schemas.secrets import SecretBytes
 from streams.broker import RETRY_BACKOFF_MS, Broker
-from streams.clock import Clock
+from streams.clock import Clock, steady_clock
 from streams.reader import RecordReader
 from streams.records import Record
 from streams.topic import Topic
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 POLL_MS = 500
 READ_RECORDS_MAX = 5_000
+SLICE_RECORDS_MAX = 32
+SLICE_PAUSE_S = 0.002
+"""Some 2 ms of work, then as long for others."""
 LAGGING_BYTES_MIN = 256 << 10
 
 
@@ -51,22 +54,31 @@ class View(Generic[T]):
         from_end: bool = False,
         entries_max: int | None = None,
         may_lag: bool = False,
+        gives_way: bool = False,
+        steady: Clock = steady_clock,
     ) -> None:
-        """`may_lag`: half a second late is soon enough, and each record need not cost a fetch."""
+        """`may_lag`: half a second late is soon enough, and each record need not cost a fetch.
+
+        `gives_way`: it is read in slices, so that what answers meanwhile is not held up. `steady`
+        measures the view's age: a clock that is set back must not make it fresh.
+        """
         self._broker = broker
         self._topic = topic
         self._clock = clock
+        self._steady = steady
         self._reader = RecordReader(topic, state_key=state_key)
         self._on_record = on_record
         self._keep = keep
         self._from_end = from_end
         self._entries_max = entries_max
         self._fetch_bytes_min = LAGGING_BYTES_MIN if may_lag else 1
+        self._gives_way = gives_way
         self._entries: OrderedDict[str, T] = OrderedDict()
         self._changed = asyncio.Condition()
         self._consumer: AIOKafkaConsumer | None = None
         self._follower: asyncio.Task[None] | None = None
         self._seen_end_at_ms = 0
+        """By the steady clock."""
         self.skipped = 0
 
     async def start(self) -> None:
@@ -93,7 +105,7 @@ class View(Generic[T]):
             await self._consumer.seek_to_beginning(*partitions)
             while not await self._has_reached(ends):
                 await self._read_once()
-        self._seen_end_at_ms = self._clock()
+        self._seen_end_at_ms = self._steady()
         self._follower = asyncio.create_task(
             self._follow(partitions), name=f"view {self._topic.name}"
         )
@@ -118,9 +130,9 @@ class View(Generic[T]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def age_ms(self, now_ms: int) -> int:
+    def age_ms(self) -> int:
         """How long ago the position was last seen at the topic's end."""
-        return now_ms - self._seen_end_at_ms
+        return self._steady() - self._seen_end_at_ms
 
     async def wait_until(self, condition: Callable[[], bool], timeout_ms: int) -> bool:
         """Whether the condition came true in time; looked at again after every change."""
@@ -160,20 +172,23 @@ class View(Generic[T]):
     async def _note_end(self, partitions: list[TopicPartition]) -> None:
         """The view is as fresh as its least recently fetched partition, once read to the end."""
         assert self._consumer is not None
-        oldest_ms = self._clock()
+        now_ms, age_ms = self._clock(), 0
         for partition in partitions:
             polled_ms = self._consumer.last_poll_timestamp(partition)
             end = self._consumer.highwater(partition)
             if polled_ms is None or end is None or await self._consumer.position(partition) < end:
                 return
-            oldest_ms = min(oldest_ms, polled_ms)
-        self._seen_end_at_ms = max(self._seen_end_at_ms, oldest_ms)
+            age_ms = max(age_ms, now_ms - polled_ms)
+        self._seen_end_at_ms = max(self._seen_end_at_ms, self._steady() - age_ms)
 
     async def _read_once(self) -> None:
         assert self._consumer is not None
-        fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=READ_RECORDS_MAX)
+        count_max = SLICE_RECORDS_MAX if self._gives_way else READ_RECORDS_MAX
+        fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=count_max)
         if not fetched:
             return
+        if self._gives_way:
+            await asyncio.sleep(SLICE_PAUSE_S)
         for records in fetched.values():
             for raw in records:
                 self._apply(raw)

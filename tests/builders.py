@@ -9,6 +9,7 @@ import msgspec
 
 from schemas.catalog import AudioTrack, Rendition, Segments, StorageLocation, Title
 from schemas.events import Bandwidth
+from schemas.recommendations import TitleFeedback
 from schemas.sessions import Device, Session
 from schemas.watching import Watch
 
@@ -108,6 +109,14 @@ def a_bandwidth(sequence: int, **changes: Any) -> Bandwidth:
         session_id=SESSION_ID, sequence=sequence, at=datetime.fromtimestamp(NOW_MS / 1000, UTC)
     )
     return msgspec.structs.replace(event, **changes)
+
+
+def some_feedback(content_id: str, **changes: Any) -> TitleFeedback:
+    """What `profile-1` says of a title: nothing, unless told."""
+    feedback = TitleFeedback(
+        profile_id="profile-1", account_id="account-1", content_id=content_id, at_ms=NOW_MS
+    )
+    return msgspec.structs.replace(feedback, **changes)
 
 
 def a_watch(content_id: str, step: str = "started", **changes: Any) -> Watch:

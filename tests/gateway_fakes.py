@@ -88,7 +88,7 @@ class MemoryPublisher:
         self._clock = clock
         self.rows: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
         self.away: UnavailableError | None = None
-        self.delay: Callable[[], Awaitable[None]] | None = None
+        self.delay: Callable[[], Awaitable[object]] | None = None
         self.last_acknowledged_at_ms = 0
         self.unacknowledged_bytes = 0
 
@@ -166,9 +166,6 @@ class MemoryView(Generic[V]):
 
     def items(self) -> ItemsView[str, V]:
         return self._entries.items()
-
-    def age_ms(self, now_ms: int) -> int:
-        return 0
 
 
 class MemoryDirectory:

@@ -11,7 +11,12 @@ from typing import Final
 from xdist.scheduler import LoadScopeScheduling
 
 GROUPS: Final = {
-    "a browser": ("tests/e2e/", "tests/clients/test_browser_", "tests/clients/test_epas_sdk.py"),
+    "a browser": (
+        "tests/e2e/",
+        "tests/clients/test_browser_",
+        "tests/clients/test_epas_sdk.py",
+        "tests/clients/test_hostile_text.py",
+    ),
     "an operated deployment": (
         "tests/integration/test_commands.py",
         "tests/integration/test_ports.py",

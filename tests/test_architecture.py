@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("schemas", "streams", "agents", "gateway", "infra", "tests")
-FILE_LINES_MAX = 420
+FILE_LINES_MAX = 430
 FUNCTION_LINES_MAX = 70
 
 

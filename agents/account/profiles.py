@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -11,7 +11,13 @@ from agents.account import pins
 from agents.account.outcome import Outcome, changed, happened, refused, viewed
 from agents.account.rules import Facts
 from agents.account.state import AccountState
-from schemas.accounts import CreateProfile, DeleteProfile, Profile, UpdateProfile
+from schemas.accounts import (
+    PROFILE_NAME_CHARACTERS_MAX,
+    CreateProfile,
+    DeleteProfile,
+    Profile,
+    UpdateProfile,
+)
 from schemas.ids import uuid7
 
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
@@ -27,9 +33,12 @@ def create(state: AccountState, command: CreateProfile, facts: Facts) -> Outcome
         return refused(400, "language", "not a language tag")
     if not pins.may_reach(state, command.maturity, command.proof):
         return _guarded()
+    name = _name_said(command, facts)
+    if name is None:
+        return refused(400, "name", "a profile has a name")
     profile = Profile(
         profile_id=str(uuid7(facts.now_ms, facts.randomness[40:50])),
-        name=command.name,
+        name=name,
         language=command.language,
         maturity=command.maturity,
         created_at_ms=facts.now_ms,
@@ -43,11 +52,12 @@ def update(state: AccountState, command: UpdateProfile, facts: Facts) -> Outcome
     """Change what the command names."""
     if command.language is not None and not _LANGUAGE.fullmatch(command.language):
         return refused(400, "language", "not a language tag")
-    given = {
-        name: value
-        for name in ("name", "language", "maturity")
-        if (value := getattr(command, name)) is not None
+    wanted = {
+        "name": _name_said(command, facts),
+        "language": command.language,
+        "maturity": command.maturity,
     }
+    given: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     profile = pins.profile_of(state, command.profile_id)
     if profile is None:
         return refused(404, "unknown-profile")
@@ -85,6 +95,12 @@ def delete(state: AccountState, command: DeleteProfile, facts: Facts) -> Outcome
     )
     event = happened(new.account, "profile_deleted", facts, profile_id=command.profile_id)
     return Outcome(viewed(new, facts), new, (event,))
+
+
+def _name_said(command: CreateProfile | UpdateProfile, facts: Facts) -> str | None:
+    """Sealed, or readable where the gateway is of an older release; None where none is said."""
+    said = facts.credentials.profile_name if facts.credentials is not None else command.name
+    return said[:PROFILE_NAME_CHARACTERS_MAX] if said else None
 
 
 def _guarded() -> Outcome:

@@ -30,6 +30,8 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     identity: str
     offset: int
     columns: dict[str, Any]
+    value: Any
+    """The decoded record."""
 
 
 class DecisionReader:
@@ -63,7 +65,9 @@ class DecisionReader:
             "kafka_offset": raw.offset,
             "kafka_time": seconds(raw.timestamp),
         }
-        return DecisionRow(identity=columns["identity"], offset=raw.offset, columns=columns)
+        return DecisionRow(
+            identity=columns["identity"], offset=raw.offset, columns=columns, value=value
+        )
 
 
 def _facts(value: Any) -> dict[str, Any]:

@@ -7,16 +7,17 @@ offsets after everything else: whatever it learned of itself by identity, it the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
 
 from agents.analytics.chunks import Chunk
-from agents.analytics.decision_rows import DecisionReader
+from agents.analytics.decision_rows import DecisionReader, DecisionRow
 from agents.analytics.moments import seconds
 from agents.analytics.summary_rows import SummaryRow
+from agents.analytics.void_marks import LOOKBACK_OFFSETS, StoredDecision, VoidMarks
 from agents.analytics.writer import Line, Lines, Place, Rows, encode_line
 from schemas.errors import InvalidMessageError
 from streams.reader import RawRecord
@@ -49,6 +50,11 @@ class Knowledge(Protocol):
 
     async def known_decisions(self, topic: str, identities: Collection[str]) -> set[str]:
         """Those of the identities that are stored."""
+
+    async def decisions_before(
+        self, topic: str, partition: int, offset: int, *, count_max: int
+    ) -> list[StoredDecision]:
+        """The rows of the last `count_max` offsets before this one, in order."""
 
 
 class Intake(Protocol):
@@ -98,19 +104,24 @@ class PlainIntake:
 
 
 class DecisionIntake:
-    """A decision that is published again is one row."""
+    """A decision that is published again is one row; of a chain, void ones are marked."""
 
     table = "decisions_raw"
     topic_column = "topic"
 
-    def __init__(self, reader: DecisionReader, knowledge: Knowledge) -> None:
+    def __init__(
+        self, reader: DecisionReader, knowledge: Knowledge, *, is_chained: bool = False
+    ) -> None:
         self._reader = reader
         self._knowledge = knowledge
+        self._marks = VoidMarks() if is_chained else None
 
     async def prepare(self, chunk: Chunk, ask_stored: AskStored) -> Prepared:
         """Rows; repetitions of what is stored are set aside."""
         prepared = Prepared()
         rows = _readable(chunk, self._reader.read, prepared)
+        if self._marks is not None:
+            await self._mark(self._marks, chunk, [row for _, row in rows])
         identities = {row.identity for _, row in rows}
         known = await self._knowledge.known_decisions(chunk.topic, identities) if rows else set()
         stored = await ask_stored()
@@ -123,6 +134,14 @@ class DecisionIntake:
             lines.append(encode_line(row.offset, row.columns))
         prepared.rows, prepared.set_aside = Lines(lines), Lines(set_aside)
         return prepared
+
+    async def _mark(self, marks: VoidMarks, chunk: Chunk, rows: Sequence[DecisionRow]) -> None:
+        if not marks.is_begun:
+            before = await self._knowledge.decisions_before(
+                chunk.topic, chunk.partition, chunk.first, count_max=LOOKBACK_OFFSETS
+            )
+            marks.begin(before)
+        marks.mark(rows)
 
 
 def _readable(

@@ -72,7 +72,7 @@ class Intakes:
         if topic is SESSION_SUMMARIES:
             return PlainIntake(table_of(topic_name), SummaryReader().read)
         decisions = DecisionReader(topic, state_key=self._state_key)
-        return DecisionIntake(decisions, self._knowledge)
+        return DecisionIntake(decisions, self._knowledge, is_chained=topic.is_chained)
 
     def forget(self, topic_name: str, partition: int) -> None:
         """The partition went to another worker: what is known of its sessions grows old."""

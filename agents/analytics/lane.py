@@ -12,6 +12,7 @@ from agents.analytics.chunks import Chunk, Chunker
 from agents.analytics.intake import Intake, aside_of, place_of
 from agents.analytics.periods import Allowance
 from agents.analytics.store import Store, StoreUnavailableError
+from agents.analytics.void_marks import StoredDecision
 from agents.analytics.writer import ChunkWriter
 from schemas.errors import InvalidMessageError
 from streams.dead_letter_limit import DeadLetterLimit
@@ -162,6 +163,14 @@ class PatientKnowledge:
     async def known_decisions(self, topic: str, identities: Collection[str]) -> set[str]:
         """Those of the identities that are stored."""
         return await self._ask(lambda: self._store.known_decisions(topic, identities))
+
+    async def decisions_before(
+        self, topic: str, partition: int, offset: int, *, count_max: int
+    ) -> list[StoredDecision]:
+        """The rows of the last `count_max` offsets before this one, in order."""
+        return await self._ask(
+            lambda: self._store.decisions_before(topic, partition, offset, count_max=count_max)
+        )
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
         while True:

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 import msgspec
 
+from agents.analytics.void_marks import StoredDecision
 from schemas.errors import PlayheadError, RetryableError
 from schemas.secrets import SecretBytes
 
@@ -165,6 +166,21 @@ class Store:
             f" AND identity IN ({_list(identities)})"
         )
         return {row[0] for row in rows}
+
+    async def decisions_before(
+        self, topic: str, partition: int, offset: int, *, count_max: int
+    ) -> list[StoredDecision]:
+        """The rows of the last `count_max` offsets before this one, in order."""
+        rows = await self.query(
+            "SELECT kafka_offset, payload, is_void FROM decisions_raw"  # noqa: S608 - quoted, and numbers
+            f" WHERE topic = {quoted(topic)} AND kafka_partition = {partition}"
+            f" AND kafka_offset >= {max(0, offset - count_max)} AND kafka_offset < {offset}"
+            " ORDER BY kafka_offset"
+        )
+        return [
+            StoredDecision(offset=at, payload=payload.encode(), is_void=is_void)
+            for at, payload, is_void in rows
+        ]
 
     async def _post(self, parameters: dict[str, str], body: bytes, timeout_s: int) -> bytes:
         assert self._http is not None, "start() comes first"

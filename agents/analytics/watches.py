@@ -63,6 +63,7 @@ def _watch(summary: SessionSummary, step: StepName, bucket: int = 0) -> Watch:
         content_id=summary.content_id,
         session_id=summary.session_id,
         region=summary.region,
+        os=summary.os,
         step=step,
         bucket=bucket,
         playhead_ms=summary.exit_playhead_ms or 0,

@@ -15,7 +15,7 @@ from agents.bitrate.ladder import Ladder
 from agents.bitrate.memory import Circumstances
 from agents.bitrate.population import Population
 from agents.bitrate.rate import affordable_rung, clamped_kbps, robust_throughput_kbps
-from agents.bitrate.state import SessionState, buffer_now_ms
+from agents.bitrate.state import FILLED_MS, SessionState, buffer_now_ms
 from agents.bitrate.stochastic import HORIZON_CHUNKS, Request, choose_rung
 from schemas.bitrate import BitrateFacts
 
@@ -37,7 +37,10 @@ only takes away: in the simulator (`infra.bench.abr.compare --over`) one at the 
 worse, one with this slack did not. dash.js ventures more, and gains by every ceiling."""
 _CAREFUL_PLAYERS: Final = ("shaka", "hls")
 BUFFER_MS_FULL: Final = 30_000
-"""What a player's buffer holds at least, as far as it was not seen fuller."""
+"""What a player's buffer holds at least, until it was seen to wait for room. A plan for more than
+there is saves where nothing can be saved: in the simulator, on demanding networks, that took 0.15
+of the QoE (Mbit/s) from dash.js with a buffer of 10 s. A plan for what it holds took nothing, and
+0.4 % of the time was stalled instead of 0.9 %."""
 
 
 class Playing(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -95,7 +98,7 @@ def decide(
         target = _by_rate(state, ladder, RATE_SHARE, "rate")
     else:
         target = _by_futures(state, playing, buffer_ms, population, now_ms)
-    if state.starved_at_ms is not None and now_ms - state.starved_at_ms <= STARVED_MS:
+    if _is_starved(state, buffer_ms, now_ms):
         careful = _by_rate(state, ladder, STARVED_SHARE, "starved")
         target = min(target, careful, key=lambda each: each.rung)
     if target.rung == ladder.index_of(state.ceiling_kbps):
@@ -128,7 +131,7 @@ def request_of(state: SessionState, playing: Playing, buffer_ms: int, now_ms: in
     reported_bytes, reported_s = _reported(state, ladder)
     chunk_s = ladder.segment_ms / 1000
     last = _playing_rung(state, ladder)
-    buffer_s_max = max(state.buffer_ms_max, BUFFER_MS_FULL) / 1000
+    buffer_s_max = _buffer_ms_max(state) / 1000
     first = 0 if state.segment is None else state.segment + 1
     is_on_its_way = first < len(sizes) and buffer_ms / 1000 + chunk_s <= buffer_s_max
     flight = sizes[first : first + 1, last] if is_on_its_way else np.zeros(0)
@@ -191,6 +194,19 @@ def _playing_rung(state: SessionState, ladder: Ladder) -> int:
         return ceiling
     kbps = robust_throughput_kbps([sample.kbps for sample in state.samples], ladder)
     return affordable_rung(ladder, kbps)
+
+
+def _is_starved(state: SessionState, buffer_ms: int | None, now_ms: int) -> bool:
+    """Whether the buffer ran dry a moment ago, and was not filled again since."""
+    if state.starved_at_ms is None or now_ms - state.starved_at_ms > STARVED_MS:
+        return False
+    return buffer_ms is None or buffer_ms < FILLED_MS
+
+
+def _buffer_ms_max(state: SessionState) -> int:
+    if state.has_waited:
+        return state.buffer_ms_max
+    return max(state.buffer_ms_max, BUFFER_MS_FULL)
 
 
 def _thought_of_at_ms(state: SessionState) -> int:

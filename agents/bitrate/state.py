@@ -13,6 +13,13 @@ from schemas.bitrate import BitrateDecision, BitratePolicy
 SAMPLES_MAX: Final = 32
 """What a situation is told by (`situation.py`): the errors of the last twenty estimates, and
 whether the session is young."""
+FILLED_MS: Final = 4_000
+"""A buffer that never held as much is being filled: dash.js calls that starved, too."""
+WAITING_SAMPLES: Final = 4
+WAITING_SHARE: Final = 0.6
+"""Of the time in which they were fetched: who has room for more fetches all the time."""
+FULL_SHARE: Final = 0.8
+"""Of the fullest buffer: a segment less is full, too."""
 TRANSFER_AGE_MS_MAX: Final = 30_000
 """How long measured transfers keep the player's own estimate out."""
 
@@ -45,6 +52,8 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """The newest that was fetched; None: not known, as after a seek."""
     buffer_ms_max: int = 0
     """The fullest that the buffer ever was."""
+    has_waited: bool = False
+    """The player was seen to fetch nothing for a while with a full buffer: it holds no more."""
     seen: tuple[SeenSource, ...] = ()
     last_seen_ms: int = 0
     version: int = 0
@@ -68,8 +77,10 @@ def observe(state: SessionState, seen: Observation) -> SessionState:
     state = msgspec.structs.replace(
         state, seen=marks, last_seen_ms=max(state.last_seen_ms, seen.at_ms), is_news=True
     )
-    state = _observe_buffer(state, seen)
-    return _observe_throughput(state, seen)
+    state = _observe_throughput(_observe_buffer(state, seen), seen)
+    if state.has_waited or not _waits(state):
+        return state
+    return msgspec.structs.replace(state, has_waited=True)
 
 
 def resume(state: SessionState, last: BitrateDecision | None) -> SessionState:
@@ -108,11 +119,26 @@ def _observe_buffer(state: SessionState, seen: Observation) -> SessionState:
         }
     if seen.is_paused is not None:
         changes["is_paused"] = seen.is_paused
-    if seen.is_starved:
+    if seen.is_starved and state.buffer_ms_max >= FILLED_MS:
         changes["starved_at_ms"] = seen.at_ms
     if seen.playing_bitrate_kbps is not None:
         changes["playing_bitrate_kbps"] = seen.playing_bitrate_kbps
     return msgspec.structs.replace(state, **changes)
+
+
+def _waits(state: SessionState) -> bool:
+    """Whether the newest transfers took far less time than passed, and the buffer is full.
+
+    Reports come up to half a second late, and one may be missing: so it takes several of them.
+    """
+    newest = state.samples[-1 - WAITING_SAMPLES :]
+    fullest_ms = state.buffer_ms_max
+    if len(newest) <= WAITING_SAMPLES or (state.buffer_length_ms or 0) < FULL_SHARE * fullest_ms:
+        return False
+    if not fullest_ms or not all(sample.object_bytes for sample in newest):
+        return False
+    taken_ms = sum(sample.object_bytes * 8 / max(1, sample.kbps) for sample in newest[1:])
+    return taken_ms < WAITING_SHARE * (newest[-1].at_ms - newest[0].at_ms)
 
 
 def _observe_throughput(state: SessionState, seen: Observation) -> SessionState:

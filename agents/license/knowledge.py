@@ -73,7 +73,6 @@ class KnowledgeViews:
         on_account: Callable[[Account], None],
         on_revocation: Callable[[Revocation], None],
     ) -> None:
-        self._clock = ports.clock
         self._on_account = on_account
         self._on_revocation = on_revocation
         self._revocations = revocations
@@ -117,9 +116,8 @@ class KnowledgeViews:
         self, account_id: str, *, version_min: int = 0, key_ids: tuple[str, ...] = ()
     ) -> Knowledge:
         """What may be decided on now: no account where what is known of anything is too old."""
-        now_ms = self._clock()
         account = self.account(account_id)
-        is_stale = any(view.age_ms(now_ms) > self._policy.view_age_ms_max for view in self._views)
+        is_stale = any(view.age_ms() > self._policy.view_age_ms_max for view in self._views)
         if account is not None and (is_stale or account.version < version_min):
             account = None
         return Knowledge(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import takewhile
 from typing import Final
 
 from msgspec.structs import replace
@@ -273,6 +274,10 @@ class Ledger:
 
 
 def _prune_answers(household: Household, now_ms: int) -> None:
-    for place, decision in list(household.answered.items()):
-        if now_ms - decision.decided_at_ms >= ANSWERS_KEPT_MS:
-            del household.answered[place]
+    """From the oldest on: what is done with each decision must not look at all that are kept."""
+
+    def is_over(item: tuple[object, LicenseDecision]) -> bool:
+        return now_ms - item[1].decided_at_ms >= ANSWERS_KEPT_MS
+
+    for place, _ in list(takewhile(is_over, household.answered.items())):
+        del household.answered[place]

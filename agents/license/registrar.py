@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Callable, Iterable
 
 from agents.license.answers import controls_of, sessions_of
-from agents.license.chain import Chain, Standing
 from agents.license.decisions import Asking
 from agents.license.knowledge import follow
 from agents.license.ledger import ANSWERS_KEPT_MS, Ledger, Running
@@ -16,6 +15,7 @@ from agents.shell import ShellPorts
 from schemas.errors import RetryableError
 from schemas.ids import uuid7
 from schemas.licenses import LicenseDecision
+from streams.chain import Chain, Standing
 from streams.producer import partition_of
 from streams.records import Record
 from streams.topics import LICENSE_DECISIONS, SESSION_CONTROL, SESSIONS

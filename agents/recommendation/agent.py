@@ -1,10 +1,10 @@
 """The recommendation agent's shell: watches and requests in, rows and resume points out.
 
-State is the fold of `watches.v1` and nothing else. A view reads that topic from its beginning
-before the first request is answered and follows it afterwards, so a kill loses nothing, every
-worker has the whole title model (which no partition has), and each record is applied once. The
-Faust side takes the watches of its own partitions only to publish what they changed. What is
-older than the topic's retention is forgotten.
+State is the fold of `watches.v1` and of `title.feedback.v1`, which this agent alone writes. Views
+read both from their beginning before the first request is answered and follow them afterwards, so
+a kill loses nothing, every worker has the whole title model (which no partition has), and each
+record is applied once. The Faust side takes the watches of its own partitions only to publish what
+they changed. Watches older than their topic's retention are forgotten; feedback is not.
 """
 
 from __future__ import annotations
@@ -12,27 +12,32 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
 import faust
 import msgspec
 
 from agents.recommendation.filters import Viewer
+from agents.recommendation.profile import FEEDBACK_TITLES_MAX
+from agents.recommendation.rebuilding import Rebuilder
 from agents.recommendation.rows import POLICY_VERSION
 from agents.recommendation.solving import Solver
 from agents.recommendation.tastes import Tastes
 from agents.shell import ShellPorts, serve
 from schemas.catalog import Title
 from schemas.codec import Decoder
-from schemas.envelope import Request
-from schemas.errors import InvalidMessageError
+from schemas.envelope import Refused, Request
+from schemas.errors import InvalidMessageError, RetryableError
 from schemas.recommendations import (
     ExplainTitle,
     ForgetProfile,
+    GetFeedback,
     GetRecommendations,
     GetResumePoint,
     GetSimilar,
+    GiveFeedback,
+    ProfileFeedback,
     ProfileForgotten,
     RecommendationRequest,
     RecommendationRow,
@@ -40,6 +45,7 @@ from schemas.recommendations import (
     ResumePoint,
     SimilarTitles,
     TitleExplained,
+    TitleFeedback,
 )
 from schemas.watching import Watch
 from streams.records import Record
@@ -49,6 +55,7 @@ from streams.topics import (
     RECOMMENDATION_REQUESTS,
     RECOMMENDATION_UPDATES,
     RECOMMENDATIONS_SERVED,
+    TITLE_FEEDBACK,
     WATCHES,
 )
 from streams.view import View
@@ -78,7 +85,7 @@ class RecommendationAgent:
         self._ports = ports
         self._desk = desk
         self._tastes = Tastes()
-        self._solver = Solver(self._tastes.model)
+        self._solver = Solver(lambda: self._tastes.model)
         self._active: OrderedDict[str, _Active] = OrderedDict()
         self._decoder: Decoder[RecommendationRequest] = Decoder(RecommendationRequest)
         self._titles: View[Title] = View(
@@ -92,13 +99,22 @@ class RecommendationAgent:
         self._watches: View[Watch] = View(
             ports.broker, WATCHES, clock=ports.clock, on_record=self._learn, keep=False
         )
+        self._rebuilder = Rebuilder(ports, self._tastes, self._watches)
+
+        self._feedback: View[TitleFeedback] = View(
+            ports.broker, TITLE_FEEDBACK, clock=ports.clock, on_record=self._heed, keep=False
+        )
+        self._one_at_a_time = asyncio.Lock()
+        """Feedback is written and read back in turn: whoever forgets a profile knows all of it."""
 
     async def start(self) -> None:
-        """Read titles and then every watch that is kept: what is learned depends on both."""
-        await self._titles.start()
+        """Read titles and feedback, then every watch that is kept: titles tell what it teaches."""
+        await self._rebuilder.start()
+        await asyncio.gather(self._titles.start(), self._feedback.start())
         await self._watches.start()
         log.info("%d profiles read from the log", len(self._tastes))
         self._solver.start()
+        self._rebuilder.follow()
 
     def attach(self, app: faust.App) -> None:
         """Take watches and requests."""
@@ -107,8 +123,10 @@ class RecommendationAgent:
 
     async def stop(self) -> None:
         """Leave the log."""
+        await self._rebuilder.stop()
         await self._solver.stop()
         await self._watches.stop()
+        await self._feedback.stop()
         await self._titles.stop()
 
     def handle_watch(self, record: Record[Watch]) -> Coroutine[Any, Any, None] | None:
@@ -127,6 +145,8 @@ class RecommendationAgent:
             raise InvalidMessageError("key", "the record's key is not what the request is about")
         if isinstance(request, ForgetProfile):
             return self._forget(asked, request.profile_id)
+        if isinstance(request, GiveFeedback):
+            return self._take_feedback(asked, request)
         if not isinstance(request, GetRecommendations) or request.is_look:
             return self._desk.reply(asked, self._told(request))
         now_ms = self._ports.clock()
@@ -135,12 +155,16 @@ class RecommendationAgent:
         return self._serve(asked, answer)
 
     def _told(
-        self, request: GetRecommendations | GetResumePoint | ExplainTitle | GetSimilar
-    ) -> Recommendations | ResumePoint | TitleExplained | SimilarTitles:
+        self,
+        request: GetRecommendations | GetResumePoint | GetFeedback | ExplainTitle | GetSimilar,
+    ) -> Recommendations | ResumePoint | ProfileFeedback | TitleExplained | SimilarTitles:
         """Answers that change nothing."""
         match request:
             case GetResumePoint(profile_id=profile_id, content_id=content_id):
                 return ResumePoint(playhead_ms=self._tastes.resume_ms(profile_id, content_id))
+            case GetFeedback(profile_id=profile_id):
+                titles = self._tastes.feedback(profile_id)
+                return ProfileFeedback(profile_id=profile_id, titles=titles)
             case ExplainTitle(profile_id=profile_id, content_id=content_id):
                 return self._tastes.explain(profile_id, content_id, self._ports.clock())
             case GetSimilar(content_id=content_id, count=count):
@@ -152,17 +176,23 @@ class RecommendationAgent:
     def _learn(self, record: Record[Watch | None]) -> None:
         if record.value is not None:
             self._tastes.take(record.value, record.partition, record.offset)
+            self._rebuilder.note(record.value, record.partition, record.offset)
+
+    def _heed(self, record: Record[TitleFeedback | None]) -> None:
+        self._tastes.heed(record.key, record.value, record.offset)
 
     def _list(self, record: Record[Title | None]) -> None:
         self._tastes.offers.put(record.key, record.value)
 
     def _recommend(self, request: GetRecommendations, now_ms: int) -> Recommendations:
-        viewer = Viewer(maturity=request.maturity, region=request.region, plan=request.plan)
+        viewer = Viewer(
+            maturity=request.maturity, region=request.region, plan=request.plan, os=request.os
+        )
         rows = self._tastes.rows(request.profile_id, viewer, now_ms, count=request.count)
         return Recommendations(
             profile_id=request.profile_id,
             rows=rows,
-            model_version=self._tastes.model.version,
+            model_version=self._tastes.model_version,
             as_of_ms=now_ms,
             account_id=request.account_id,
             policy_version=POLICY_VERSION,
@@ -189,9 +219,54 @@ class RecommendationAgent:
         self._active[update.profile_id] = msgspec.structs.replace(active, rows=update.rows)
         await self._ports.publisher.publish(RECOMMENDATION_UPDATES, update.profile_id, update)
 
+    async def _take_feedback(self, asked: Asked, given: GiveFeedback) -> None:
+        """Answer once it is in the log, counts here, and the rows of before are replaced."""
+        feedback = TitleFeedback(
+            profile_id=given.profile_id,
+            account_id=given.changes.account_id,
+            content_id=given.content_id,
+            at_ms=self._ports.clock(),
+            thumb=given.thumb,
+            is_hidden=given.is_hidden,
+            is_favorite=given.is_favorite,
+        )
+        async with self._one_at_a_time:
+            if self._desk.is_late(asked.request):
+                return
+            if not self._tastes.has_room_for(feedback):
+                detail = (
+                    f"a profile says it of at most {FEEDBACK_TITLES_MAX} titles: take some back"
+                )
+                refused = Refused(status=409, reason="feedback-full", detail=detail)
+                await self._desk.reply(asked, refused)
+                return
+            kept = None if feedback.says_nothing else feedback
+            await self._write_feedback({feedback.key: kept})
+        update = self._recommend(given.changes, self._ports.clock())
+        await self._ports.publisher.publish(RECOMMENDATION_UPDATES, update.profile_id, update)
+        await self._desk.reply(asked, feedback)
+
+    async def _write_feedback(self, records: Mapping[str, TitleFeedback | None]) -> None:
+        """Returns when all are applied. Raises RetryableError where they are not in time."""
+        publish = self._ports.publisher.publish
+        receipts = await asyncio.gather(
+            *(publish(TITLE_FEEDBACK, key, value) for key, value in records.items())
+        )
+        last = max((receipt.offset for receipt in receipts), default=-1)
+        is_applied = await self._feedback.wait_until(
+            lambda: self._tastes.heeded_offset >= last, APPLY_TIMEOUT_MS
+        )
+        if not is_applied:
+            raise RetryableError(f"{TITLE_FEEDBACK.name} cannot be read")
+
     async def _forget(self, asked: Asked, profile_id: str) -> None:
-        self._tastes.forget(profile_id)
-        self._active.pop(profile_id, None)
+        async with self._one_at_a_time:
+            # What another worker wrote before it left the profile to this one.
+            await self._feedback.reach_end(0)
+            said = self._tastes.feedback(profile_id)
+            await self._write_feedback(dict.fromkeys(each.key for each in said))
+            self._tastes.forget(profile_id)
+            self._active.pop(profile_id, None)
         await self._ports.publisher.publish(RECOMMENDATION_UPDATES, profile_id, None)
         await self._desk.reply(asked, ProfileForgotten(profile_id=profile_id))
 

@@ -79,6 +79,7 @@ class Blend:
         for popularity in (experts.hours, experts.day, experts.week):
             popularity.add(title, weight, at_ms)
         experts.regions.add(context.region, title, weight, at_ms)
+        experts.systems.add(context.os, title, weight, at_ms)
         self._ridge.learn(_once(history) if self.is_repeating else history, title, weight)
 
     def forget(self, who: str) -> None:
@@ -121,11 +122,13 @@ class Blend:
         titles = candidates.titles(self._numbers)
         features = self._experts.features(history, context.who, len(self._numbers) + 1)
         scores = self._scores(features, context, history)[titles]
+        if not len(history):
+            scores += self._experts.lifts(context.region, context.os, titles)
         if context.told is not None:
             told = context.told()
             assert told.pool is candidates.pool, "places are of one catalog"
             weights = self._mixture.weights(len(history))[len(START_WEIGHTS) :]
-            scores = scores + weights @ self._told(told, candidates.places, titles)
+            scores += weights @ self._told(told, candidates.places, titles)
         places = best_places(scores, count)
         best = titles[places]
         reasons = self._experts.transitions.reasons(history, best).tolist()

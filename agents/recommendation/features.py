@@ -8,7 +8,7 @@ import numpy as np
 
 from agents.recommendation.neighbors import Neighbors
 from agents.recommendation.numbers import Floats, Ints
-from agents.recommendation.popularity import DAY_MS, HOURS_MS, WEEK_MS, Popularity, Regions
+from agents.recommendation.popularity import DAY_MS, HOURS_MS, WEEK_MS, Groups, Popularity
 from agents.recommendation.ridge import RidgeWeights
 from agents.recommendation.transitions import Transitions
 from agents.recommendation.windows import Windows
@@ -101,9 +101,18 @@ class Experts:
         self.hours = Popularity(HOURS_MS)
         self.day = Popularity(DAY_MS)
         self.week = Popularity(WEEK_MS)
-        self.regions = Regions()
+        self.regions = Groups(DAY_MS)
+        self.systems = Groups(WEEK_MS)
         self.solved: RidgeWeights | None = None
         self._neighbors = Neighbors(self.windows)
+
+    def lifts(self, region: str, os: str, titles: Ints) -> Floats:
+        """(titles,): what region and device say of each beside everybody, as log scores.
+
+        Each is taken to lift a title by itself, whatever the other is.
+        """
+        here = self.regions.lift(region, self.day, titles)
+        return here + self.systems.lift(os, self.week, titles)
 
     def features(self, history: Ints, who: str, size: int) -> Floats:
         """(features, size): log scores by title, in the order of START_WEIGHTS."""

@@ -8,11 +8,13 @@ from schemas.catalog import Title
 
 
 class Viewer(msgspec.Struct, frozen=True, kw_only=True):
-    """What limits a profile."""
+    """What limits a profile, and where it looks."""
 
     maturity: int
     region: str
     plan: str
+    os: str = ""
+    """Of the device; empty: not known. It limits nothing."""
 
 
 def may_be_offered(title: Title, viewer: Viewer, now_ms: int) -> bool:

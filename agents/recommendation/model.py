@@ -45,7 +45,9 @@ class Context(NamedTuple):
     seen: Collection[str] = ()
     """All that was ever watched, where the history does not hold it."""
     region: str = ""
-    """ISO 3166-1 region where it was watched; empty: not known."""
+    """ISO 3166-1 region where it is watched; empty: not known."""
+    os: str = ""
+    """Of the device that it is watched on; empty: not known."""
     told: Callable[[], Told] | None = None
     """Of the same titles as the candidates; None: there is no catalog."""
 
@@ -83,7 +85,7 @@ class TitleModel(Protocol):
     def rank(
         self, context: Context, candidates: Collection[str] | Candidates, count: int
     ) -> list[Ranked]:
-        """The best of all candidates."""
+        """The best of all candidates; without a history by region and device too."""
 
     def after(
         self, content_id: str, candidates: Collection[str] | Candidates, count: int

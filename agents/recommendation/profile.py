@@ -1,7 +1,7 @@
-"""What a profile watched: its history, where it left each title, and what it watched to the end.
+"""What a profile watched and said: its history, where it left each title, what it likes.
 
-Folded from `watches.v1`; a record that comes twice changes nothing, and one that comes late does
-not move a resume point back.
+Folded from `watches.v1` and `title.feedback.v1`; a record that comes twice changes nothing, and one
+that comes late does not move a resume point back.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from typing import Final, Literal
 import msgspec
 
 from agents.recommendation.blend import HISTORY_TITLES_MAX
+from schemas.recommendations import TitleFeedback
 from schemas.watching import Watch
 
 TITLES_MAX: Final = 2_000
 """Titles remembered per profile; the longest untouched are forgotten first."""
+FEEDBACK_TITLES_MAX: Final = 2_000
+"""Titles that a profile may say something of."""
 RESUME_MS_MIN: Final = 10_000
 """Less was only a look."""
 COMPLETED_RATIO: Final = 0.9
@@ -57,21 +60,56 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
     weight: float
     at_ms: int
     region: str
+    os: str
 
 
 class ProfileState(msgspec.Struct, kw_only=True):
-    """One profile, changed in place: `apply` is its only writer."""
+    """One profile, changed in place: by `apply` and `heed` alone."""
 
     titles: dict[str, WatchedTitle] = {}
     """Last touched last."""
+    feedback: dict[str, TitleFeedback] = {}
+    """By title, said last last."""
 
     def history(self) -> tuple[str, ...]:
         """The last titles watched, newest first."""
         return tuple(islice(reversed(self.titles), HISTORY_TITLES_MAX))
 
+    def taste(self) -> tuple[str, ...]:
+        """The history as the profile corrects it, newest first.
+
+        What it put on its list or a thumb up on counts as watched then, which is all that is known
+        of a profile that watched nothing; what it put a thumb down on or hid does not count.
+        """
+        if not self.feedback:
+            return self.history()
+        at_ms = {key: self.titles[key].at_ms for key in self.history()}
+        for key, said in self.feedback.items():
+            if self.is_disliked(key):
+                at_ms.pop(key, None)
+            else:
+                at_ms[key] = max(at_ms.get(key, 0), said.at_ms)
+        return tuple(sorted(at_ms, key=at_ms.__getitem__, reverse=True))[:HISTORY_TITLES_MAX]
+
     def liked(self) -> tuple[str, ...]:
-        """The history without what was left soon after its beginning."""
-        return tuple(key for key in self.history() if not self.titles[key].is_rejected)
+        """The taste without what was left soon after its beginning, and never praised."""
+        return tuple(
+            key for key in self.taste() if key in self.feedback or not self.titles[key].is_rejected
+        )
+
+    def hidden(self) -> tuple[str, ...]:
+        """What it never wants to see."""
+        return tuple(key for key, said in self.feedback.items() if said.is_hidden)
+
+    def favorites(self) -> tuple[str, ...]:
+        """Its list, what was put there last first."""
+        newest_first = reversed(self.feedback.items())
+        return tuple(key for key, said in newest_first if said.is_favorite)
+
+    def is_disliked(self, content_id: str) -> bool:
+        """Whether it hid it or put a thumb down on it: nothing like it is looked for."""
+        said = self.feedback.get(content_id)
+        return said is not None and (said.is_hidden or said.thumb == "down")
 
     def is_completed(self, content_id: str) -> bool:
         """Whether it was ever watched to the end."""
@@ -84,6 +122,13 @@ class ProfileState(msgspec.Struct, kw_only=True):
         if watched is None or watched.is_at_end or watched.playhead_ms < RESUME_MS_MIN:
             return 0
         return watched.playhead_ms
+
+
+def heed(profile: ProfileState, content_id: str, feedback: TitleFeedback | None) -> None:
+    """Change the profile by what it says of a title now; None: nothing any more."""
+    profile.feedback.pop(content_id, None)
+    if feedback is not None:
+        profile.feedback[content_id] = feedback
 
 
 def apply(profile: ProfileState, watch: Watch) -> Learned | None:
@@ -109,6 +154,7 @@ def apply(profile: ProfileState, watch: Watch) -> Learned | None:
         weight=weight,
         at_ms=watch.at_ms,
         region=watch.region,
+        os=watch.os,
     )
 
 

@@ -18,11 +18,11 @@ from agents.recommendation.picks import (
     choose_picks,
 )
 from agents.recommendation.profile import ProfileState
-from agents.recommendation.telling import tell
+from agents.recommendation.telling import told_now
 from schemas.catalog import Title
 from schemas.recommendations import RecommendationRow, RecommendedTitle
 
-POLICY_VERSION: Final = "rows-6"
+POLICY_VERSION: Final = "rows-7"
 """Changes with whatever changes which title stands where, or how probably."""
 COUNT_MAX: Final = 100
 BECAUSE_ROWS_MAX: Final = 2
@@ -45,10 +45,12 @@ class _Page(NamedTuple):
     profile: ProfileState
     model: TitleModel
     offers: Offers
-    region: str
+    viewer: Viewer
     now_ms: int
     size: int
     """Titles of a row at most."""
+    is_open: Flags
+    """Neither forbidden to the viewer nor hidden by the profile."""
     begun: Flags
     """May be offered, and was left in the middle."""
     fresh: Ints
@@ -72,14 +74,15 @@ def build_rows(
 ) -> tuple[RecommendationRow, ...]:
     """The rows, at most `count` titles each; rows without titles are left out.
 
-    Nothing in them is forbidden to the viewer or was watched to the end. What was begun stands in
-    "continue watching" only.
+    Nothing in them is forbidden to the viewer or hidden by the profile; but for its own list
+    nothing was watched to the end. What was begun stands in "continue watching" only.
     """
     if not len(offers):
         return ()
     page = _page(profile_id, profile, model, offers, viewer, now_ms, max(1, min(count, COUNT_MAX)))
     rows = [
         _continue_watching(page),
+        _my_list(page),
         _top_picks(page),
         *_because_you_watched(page),
         *_similar(page),
@@ -101,22 +104,27 @@ def _page(
     is_open = offers.open_to(viewer, now_ms)
     seen = np.zeros(len(offers), dtype=np.bool_)
     begun = np.zeros(len(offers), dtype=np.bool_)
-    watched = offers.places_of(profile.titles)
-    told = tell(offers, watched, offers.places_of(profile.liked()), now_ms)
-    seen[watched] = True
+    told = told_now(offers, profile, now_ms)
+    seen[offers.places_of(profile.titles)] = True
     begun[offers.places_of(key for key in profile.titles if profile.resume_ms(key))] = True
-    is_open[offers.places_of(key for key in profile.titles if profile.is_completed(key))] = False
-    fresh = offers.newest_first(is_open & ~begun & ~offers.buried() & ~told.is_early)
+    is_open[offers.places_of(profile.hidden())] = False
+    is_over = np.zeros(len(offers), dtype=np.bool_)
+    is_over[offers.places_of(key for key in profile.titles if profile.is_completed(key))] = True
+    begun &= is_open & ~is_over
+    is_fresh = is_open & ~begun & ~is_over & ~offers.buried() & ~told.is_early
+    is_fresh[offers.places_of(filter(profile.is_disliked, profile.feedback))] = False
+    fresh = offers.newest_first(is_fresh)
     unseen = fresh[~seen[fresh]]
     return _Page(
         profile_id=profile_id,
         profile=profile,
         model=model,
         offers=offers,
-        region=viewer.region,
+        viewer=viewer,
         now_ms=now_ms,
         size=size,
-        begun=is_open & begun,
+        is_open=is_open,
+        begun=begun,
         fresh=fresh,
         unseen=unseen,
         told=told,
@@ -143,16 +151,30 @@ def _continue_watching(page: _Page) -> RecommendationRow:
     return RecommendationRow(row="continue-watching", reason="Continue watching", items=items)
 
 
-def _top_picks(page: _Page) -> RecommendationRow:
-    history = page.profile.history()
-    offers = page.offers
-    items: tuple[RecommendedTitle, ...] = ()
-    if history:
-        ranked = page.model.rank(
-            Context(history, page.profile_id, told=lambda: page.told),
-            offers.candidates(page.fresh),
-            CHOICES_PER_PLACE * page.size + DRAWN_FROM_MAX,
+def _my_list(page: _Page) -> RecommendationRow:
+    places = page.offers.places_of(page.profile.favorites())
+    titles = map(page.offers.at, places[page.is_open[places]][: page.size].tolist())
+    items = tuple(
+        RecommendedTitle(
+            content_id=title.content_id,
+            title=title.title,
+            score=float(page.profile.feedback[title.content_id].at_ms),
+            reason="On your list",
         )
+        for title in titles
+    )
+    return RecommendationRow(row="my-list", reason="My list", items=items)
+
+
+def _top_picks(page: _Page) -> RecommendationRow:
+    """Of titles that the model cannot tell apart the one most like the profile's comes first.
+
+    Without a taste it is what people watch in its region and on such devices; none: no picks.
+    """
+    offers = page.offers
+    ranked = _ranked(page)
+    items: tuple[RecommendedTitle, ...] = ()
+    if ranked or page.profile.taste():
         is_fresh = np.zeros(len(offers), dtype=np.bool_)
         is_fresh[page.fresh] = True
         new = page.recent[: 2 * DRAWN_FROM_MAX]
@@ -164,8 +186,19 @@ def _top_picks(page: _Page) -> RecommendationRow:
             Reader(page.profile_id, page.profile.liked(), page.now_ms),
             page.size,
         )
-        items = tuple(_picked(pick, offers) for pick in picks)
+        items = tuple(_picked(pick, page) for pick in picks)
     return RecommendationRow(row="top-picks", reason="Top picks for you", items=items)
+
+
+def _ranked(page: _Page) -> list[Ranked]:
+    taste = page.profile.taste()
+    viewer = page.viewer
+    ranked = page.model.rank(
+        Context(taste, page.profile_id, region=viewer.region, os=viewer.os, told=lambda: page.told),
+        page.offers.candidates(page.fresh),
+        CHOICES_PER_PLACE * page.size + DRAWN_FROM_MAX,
+    )
+    return ranked if taste else [each for each in ranked if each.is_popular]
 
 
 def _because_you_watched(page: _Page) -> list[RecommendationRow]:
@@ -178,7 +211,7 @@ def _because_you_watched(page: _Page) -> list[RecommendationRow]:
         ranked = page.model.after(watched, unseen, page.size) if title is not None else []
         if title is None or len(ranked) < ROW_TITLES_MIN:
             continue
-        reason = f"Because you watched {title.title}"
+        reason = _because(title, page.profile)
         items = tuple(_item(each, page.offers, reason) for each in ranked)
         rows.append(RecommendationRow(row=f"because:{watched}", reason=reason, items=items))
     return rows
@@ -218,10 +251,12 @@ def similar_titles(
 
 
 def _trending(page: _Page) -> RecommendationRow:
-    ranked = page.model.popular(page.offers.candidates(page.fresh), page.size, page.region)
+    ranked = page.model.popular(page.offers.candidates(page.fresh), page.size, page.viewer.region)
     items = tuple(
         _item(
-            each, page.offers, f"Popular now in {page.region}" if each.score > 1 else "Popular now"
+            each,
+            page.offers,
+            f"Popular now in {page.viewer.region}" if each.score > 1 else "Popular now",
         )
         for each in ranked
     )
@@ -254,10 +289,10 @@ def _recent(offers: Offers, unseen: Ints, likeness: Floats, now_ms: int) -> Ints
     return found
 
 
-def _picked(pick: Pick, offers: Offers) -> RecommendedTitle:
+def _picked(pick: Pick, page: _Page) -> RecommendedTitle:
     if pick.ranked is not None:
-        return _item(pick.ranked, offers, _reason(pick.ranked, offers))
-    title = offers.get(pick.content_id)
+        return _item(pick.ranked, page.offers, _reason(pick.ranked, page))
+    title = page.offers.get(pick.content_id)
     assert title is not None, "what is picked is offered"
     is_drawn = pick.propensity < 1.0
     return RecommendedTitle(
@@ -269,11 +304,16 @@ def _picked(pick: Pick, offers: Offers) -> RecommendedTitle:
     )
 
 
-def _reason(ranked: Ranked, offers: Offers) -> str:
-    because = offers.get(ranked.because) if ranked.because is not None else None
+def _reason(ranked: Ranked, page: _Page) -> str:
+    because = page.offers.get(ranked.because) if ranked.because is not None else None
     if because is not None:
-        return f"Because you watched {because.title}"
+        return _because(because, page.profile)
     return "Popular now" if ranked.is_popular else "New"
+
+
+def _because(title: Title, profile: ProfileState) -> str:
+    is_watched = title.content_id in profile.titles
+    return f"Because you {'watched' if is_watched else 'like'} {title.title}"
 
 
 def _shared(title: Title, other: Title) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from agents.recommendation.model import TitleModel
@@ -22,9 +23,9 @@ LOOK_S: Final = 1.0
 
 
 class Solver:
-    """A task of the agent: at most one solve at a time."""
+    """A task of the agent: at most one solve at a time, of whichever model is live."""
 
-    def __init__(self, model: TitleModel, look_s: float = LOOK_S) -> None:
+    def __init__(self, model: Callable[[], TitleModel], look_s: float = LOOK_S) -> None:
         self._model = model
         self._look_s = look_s
         self._task: asyncio.Task[None] | None = None
@@ -45,8 +46,9 @@ class Solver:
 
     async def _solve_when_due(self) -> None:
         while True:
-            if self._model.is_solve_due:
-                weights = await asyncio.to_thread(solve, self._model.snapshot())
-                self._model.adopt(weights)
+            model = self._model()
+            if model.is_solve_due:
+                weights = await asyncio.to_thread(solve, model.snapshot())
+                model.adopt(weights)
                 log.info("%d titles solved", len(weights.titles))
             await asyncio.sleep(self._look_s)

@@ -1,4 +1,4 @@
-"""All profiles, the title model and the catalog together: the fold of two topics."""
+"""All profiles, the title model and the catalog together: the fold of three topics."""
 
 from __future__ import annotations
 
@@ -6,30 +6,48 @@ from typing import Final
 
 from agents.recommendation.blend import Blend
 from agents.recommendation.filters import Viewer
-from agents.recommendation.model import Context, TitleModel, Told
+from agents.recommendation.model import Context, TitleModel
 from agents.recommendation.offers import Offers
-from agents.recommendation.profile import ProfileState, apply
+from agents.recommendation.profile import FEEDBACK_TITLES_MAX, ProfileState, apply, heed
 from agents.recommendation.rows import build_rows, similar_titles
-from agents.recommendation.telling import tell
+from agents.recommendation.telling import told_before, told_now
 from schemas.recommendations import (
     ExpertPart,
+    ModelStart,
     RecommendationRow,
     RecommendedTitle,
     TitleExplained,
+    TitleFeedback,
 )
 from schemas.watching import Watch
 
 _NOBODY: Final = ProfileState()
+_EVER: Final = ModelStart(since_ms=0, decided_at_ms=0)
+
+
+def version_of(model: TitleModel, start: ModelStart) -> str:
+    """`blend-1`, and when its rebuild was ordered, Unix seconds."""
+    rebuilt = f"+{start.decided_at_ms // 1000}" if start.decided_at_ms else ""
+    return f"{model.version}{rebuilt}"
 
 
 class Tastes:
     """State of the agent. The same watches in the same order give the same state."""
 
-    def __init__(self, model: TitleModel | None = None) -> None:
+    def __init__(
+        self,
+        model: TitleModel | None = None,
+        start: ModelStart = _EVER,
+        offers: Offers | None = None,
+    ) -> None:
         self.model: TitleModel = model or Blend()
-        self.offers = Offers()
+        self.start = start
+        """From when on the model learns."""
+        self.offers = Offers() if offers is None else offers
         self._profiles: dict[str, ProfileState] = {}
         self._applied: dict[int, int] = {}
+        self.heeded_offset = -1
+        """Of the last feedback."""
 
     def __len__(self) -> int:
         return len(self._profiles)
@@ -41,34 +59,73 @@ class Tastes:
         self._applied[partition] = offset
         profile = self._profiles.setdefault(watch.profile_id, ProfileState())
         learned = apply(profile, watch)
-        if learned is not None:
+        if learned is not None and learned.at_ms >= self.start.since_ms:
             context = Context(
                 learned.history,
                 watch.profile_id,
                 region=learned.region,
-                told=lambda: self._told(profile, learned.history, watch.at_ms),
+                os=learned.os,
+                told=lambda: told_before(self.offers, profile, learned),
             )
             self.model.learn(context, learned.content_id, learned.weight, learned.at_ms)
         return True
 
+    @property
+    def model_version(self) -> str:
+        """Of the model and, where an operator ordered one, of its rebuild."""
+        return version_of(self.model, self.start)
+
+    def has_reached(self, other: Tastes) -> bool:
+        """Whether every watch that the other applied is applied here."""
+        return all(self.has_applied(*place) for place in other._applied.items())
+
+    def take_model(self, other: Tastes) -> None:
+        """Rank by the other's model from here on; both have applied the same watches."""
+        applied = other._applied.items()
+        assert all(self._applied[partition] == offset for partition, offset in applied), (
+            "a watch would teach it twice, or never"
+        )
+        self.model, self.start = other.model, other.start
+
     def has_applied(self, partition: int, offset: int) -> bool:
         """Whether the state counts this record."""
         return offset <= self._applied.get(partition, -1)
+
+    def heed(self, key: str, feedback: TitleFeedback | None, offset: int) -> None:
+        """Apply a record of what a profile says of a title; None: nothing any more."""
+        self.heeded_offset = offset
+        profile_id, _, content_id = key.partition(":")
+        if feedback is None and profile_id not in self._profiles:
+            return
+        profile = self._profiles.setdefault(profile_id, ProfileState())
+        heed(profile, content_id, feedback)
+
+    def feedback(self, profile_id: str) -> tuple[TitleFeedback, ...]:
+        """What the profile says of titles, the newest first."""
+        said = self._profiles.get(profile_id, _NOBODY).feedback
+        return tuple(reversed(said.values()))
+
+    def has_room_for(self, feedback: TitleFeedback) -> bool:
+        """Whether the profile may say it beside what it says of other titles."""
+        said = self._profiles.get(feedback.profile_id, _NOBODY).feedback
+        is_known = feedback.content_id in said
+        return feedback.says_nothing or is_known or len(said) < FEEDBACK_TITLES_MAX
 
     def resume_ms(self, profile_id: str, content_id: str) -> int:
         """Where the profile goes on with the content; 0: from the start."""
         return self._profiles.get(profile_id, _NOBODY).resume_ms(content_id)
 
     def forget(self, profile_id: str) -> None:
-        """Drop what the profile watched; what the title model learned of it names nobody."""
+        """Drop what the profile watched and said; what the title model learned names nobody."""
         self._profiles.pop(profile_id, None)
         self.model.forget(profile_id)
 
     def explain(self, profile_id: str, content_id: str, now_ms: int) -> TitleExplained:
         """Why the title stands where it stands for the profile; the largest part first."""
         profile = self._profiles.get(profile_id, _NOBODY)
-        history = profile.history()
-        context = Context(history, profile_id, told=lambda: self._told(profile, history, now_ms))
+        context = Context(
+            profile.taste(), profile_id, told=lambda: told_now(self.offers, profile, now_ms)
+        )
         parts = self.model.explain(context, content_id)
         parts.sort(key=lambda part: -abs(part.score * part.weight))
         vectors = self.offers.likeness
@@ -76,21 +133,16 @@ class Tastes:
         return TitleExplained(
             profile_id=profile_id,
             content_id=content_id,
-            history_count=len(history),
+            history_count=len(profile.history()),
             is_completed=profile.is_completed(content_id),
+            is_hidden=content_id in profile.hidden(),
             likeness=float(likeness[self.offers.places_of((content_id,))].sum()),
             experts=tuple(
                 ExpertPart(expert=expert, score=score, weight=weight, part=score * weight)
                 for expert, score, weight in parts
             ),
-            model_version=self.model.version,
+            model_version=self.model_version,
         )
-
-    def _told(self, profile: ProfileState, history: tuple[str, ...], at_ms: int) -> Told:
-        """What the catalog tells who watched these of the profile's titles, newest first."""
-        liked = (key for key in history if not profile.titles[key].is_rejected)
-        places_of = self.offers.places_of
-        return tell(self.offers, places_of(history), places_of(liked), at_ms)
 
     def similar(self, content_id: str, count: int) -> tuple[RecommendedTitle, ...]:
         """Listed titles like this one; none where the catalog does not have it."""

@@ -150,8 +150,8 @@ def _name_cdn(report: CmcdReport, cdns: Mapping[str, str]) -> str:
     return next((name for base, name in cdns.items() if url.startswith(f"{base}/")), "")
 
 
-def _first(*values: int | None) -> int | None:
-    return next((value for value in values if value is not None), None)
+def _first(value: int | None, other: int | None) -> int | None:
+    return other if value is None else value
 
 
 def _kbps(value: int | None) -> int | None:

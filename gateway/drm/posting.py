@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 
 from gateway.config import Limits
+from gateway.outward import outward_connector
 from gateway.problems import ProblemError, retry_after, unavailable
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class UpstreamPoster:
     async def start(self) -> None:
         """Before the first request."""
         self._client = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections_max),
+            connector=outward_connector(connections_max=self._connections_max),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "playhead"},
             timeout=aiohttp.ClientTimeout(total=self._deadline_ms / 1000),

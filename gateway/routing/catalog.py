@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway import catalog, edge, recommending
+from gateway import catalog, edge, feedback, recommending
 from gateway.bodies import (
     EventsAccepted,
     EventsPartlyAccepted,
+    FeedbackAnswer,
+    FeedbackChange,
+    ProfileFeedbackAnswer,
     RecommendationsAnswer,
     TitleAnswer,
     TitlesAnswer,
 )
-from gateway.routing.route import COUNTED, NDJSON, Body, Query, Route, json_body
+from gateway.routing.route import COUNTED, NDJSON, PROFILE_TOKEN, Body, Query, Route, json_body
 from schemas.catalog import Title
 from schemas.delivery import EdgeLog
 from schemas.recommendations import Recommendations, SimilarTitles, TitleExplained
@@ -66,9 +69,51 @@ CATALOG_ROUTES: Final[tuple[Route, ...]] = (
         says="The profile's rows now, with a reason per title",
         traffic="account",
         access="viewer",
-        query={"count": Query(says="titles per row, 1 to 100; 20 unless told", type_="integer")},
+        query={
+            "count": Query(says="titles per row, 1 to 100; 20 unless told", type_="integer"),
+            "os": Query(
+                says="the device's `os` as its sessions say: a profile without a history"
+                " gets what such devices watch"
+            ),
+        },
         answers={200: RecommendationsAnswer},
         problems=(400, 404),
+    ),
+    Route(
+        name="getFeedback",
+        method="GET",
+        path="/v1/profiles/{profile_id}/feedback",
+        handler=feedback.get_feedback,
+        says="What the profile says of titles: thumbs, hidden ones, its list",
+        traffic="account",
+        access="viewer",
+        answers={200: ProfileFeedbackAnswer},
+        problems=(404,),
+    ),
+    Route(
+        name="putFeedback",
+        method="PUT",
+        path="/v1/profiles/{profile_id}/feedback/{content_id}",
+        handler=feedback.put_feedback,
+        says="What the profile says of a title from now on; its next rows heed it",
+        traffic="account",
+        access="viewer",
+        headers=PROFILE_TOKEN,
+        body=json_body(FeedbackChange),
+        answers={200: FeedbackAnswer},
+        problems=(404, 409),
+    ),
+    Route(
+        name="deleteFeedback",
+        method="DELETE",
+        path="/v1/profiles/{profile_id}/feedback/{content_id}",
+        handler=feedback.delete_feedback,
+        says="Takes back what the profile said of a title",
+        traffic="account",
+        access="viewer",
+        headers=PROFILE_TOKEN,
+        answers={204: None},
+        problems=(404,),
     ),
     Route(
         name="lookAtRecommendations",
@@ -83,6 +128,7 @@ CATALOG_ROUTES: Final[tuple[Route, ...]] = (
             "maturity": Query(says="its limit in years; 18 unless told", type_="integer"),
             "region": Query(says="ISO 3166-1 region where it would watch"),
             "plan": Query(says="plan of its account"),
+            "os": Query(says="of the device that would ask"),
             "count": Query(says="titles per row, up to 100; 20 unless told", type_="integer"),
         },
         answers={200: Recommendations},

@@ -15,6 +15,9 @@ export class ProblemError extends Error {
   }
 }
 
+/** The system that the page runs on, as the browser says. */
+export const platform = () => navigator.userAgentData?.platform || navigator.platform || "";
+
 export class Api {
   #access = null;
   #refreshing = null;
@@ -66,8 +69,23 @@ export class Api {
   recommendations = (profileId, count = 20) =>
     this.#signed(
       "GET",
-      `/v1/profiles/${encodeURIComponent(profileId)}/recommendations?count=${count}`,
+      `/v1/profiles/${encodeURIComponent(profileId)}/recommendations?count=${count}` +
+        `&os=${encodeURIComponent(platform())}`,
     );
+
+  /** What the profile says of titles, by content id. */
+  feedback = async (profileId) => {
+    const said = await this.#signed("GET", `/v1/profiles/${encodeURIComponent(profileId)}/feedback`);
+    return new Map(said.titles.map((each) => [each.content_id, each]));
+  };
+
+  /** In place of what the profile said of the title before. */
+  giveFeedback = (profileId, contentId, { thumb, is_hidden, is_favorite }) => {
+    const [profile, content] = [profileId, contentId].map(encodeURIComponent);
+    const path = `/v1/profiles/${profile}/feedback/${content}`;
+    const proof = sessionStorage.getItem(UNLOCKED_AS);
+    return this.#signed("PUT", path, { thumb, is_hidden, is_favorite }, { proof });
+  };
 
   openSession = (asked) =>
     this.#signed("POST", "/v1/sessions", asked, { proof: sessionStorage.getItem(UNLOCKED_AS) });

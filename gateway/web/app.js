@@ -80,6 +80,10 @@ class Page {
       onOpen: (title, item) =>
         showDetail(title, {
           item,
+          api: this.#api,
+          profile: this.#profile,
+          onSaid: () => void this.#browse(),
+          notify,
           player: this.#player,
           onPlayer: (name) => localStorage.setItem(PLAYER, name),
           onPlay: () => this.#watch(title),

@@ -4,7 +4,7 @@
  * Everything that may be shown beside the video is read from here; nothing here draws.
  */
 
-import { ProblemError } from "./api.js";
+import { ProblemError, platform } from "./api.js";
 import { NetworkWatch } from "./network.js";
 import { Playhead, bufferLengthMs, uuid7 } from "./playhead.js";
 import { PLAYERS, createPlayer } from "./players/player.js";
@@ -28,9 +28,9 @@ export class Run {
   /**
    * Opens a session and begins to play; raises ProblemError where it is refused, PlayerError where
    * the player cannot begin. `hooks`: onOpened(run), onEnded, onFailed(error),
-   * onTracks, onDecision(decision).
+   * onTracks, onDecision(decision). `bufferS`: seconds ahead, if not the players' own here.
    */
-  static async start({ api, video, profile, title, playerName, cdns, atMs = null, hooks }) {
+  static async start({ api, video, profile, title, playerName, cdns, atMs = null, bufferS, hooks }) {
     const askedAtMs = Date.now();
     const session = await api.openSession({
       content_id: title.content_id,
@@ -40,7 +40,7 @@ export class Run {
     const run = new Run({ api, video, title, cdns, session, hooks, askedAtMs });
     hooks.onOpened(run);
     try {
-      await run.#play(playerName, atMs ?? session.resume_playhead_ms ?? 0);
+      await run.#play(playerName, atMs ?? session.resume_playhead_ms ?? 0, bufferS);
     } catch (error) {
       await run.#fail(error);
       throw error;
@@ -65,11 +65,12 @@ export class Run {
     this.#followDecisions();
   }
 
-  async #play(playerName, atMs) {
+  async #play(playerName, atMs, bufferS) {
     this.#player = await createPlayer(playerName, {
       video: this.#video,
       session: this.session,
       contentId: this.title.content_id,
+      bufferS,
       onError: (error) => void this.#onError(error),
       onBuffering: (isBuffering) => this.observer.waits(isBuffering),
       onTracks: () => this.#hooks.onTracks(),
@@ -185,7 +186,6 @@ function device(playerName) {
     deviceId = uuid7();
     localStorage.setItem(DEVICE, deviceId);
   }
-  const os = navigator.userAgentData?.platform || navigator.platform || "";
   const { label } = PLAYERS.find((player) => player.name === playerName);
-  return { device_id: deviceId, model: "browser", os, player: label };
+  return { device_id: deviceId, model: "browser", os: platform(), player: label };
 }

@@ -34,6 +34,15 @@ PROFILE_ID: Final = "bench"
 async def open_sessions(sandbox: Sandbox, count: int) -> tuple[str, ...]:
     """License URLs of new sessions, each of an account of its own: spread over all partitions."""
     deployment = sandbox.deployment
+    accounts = await sign_up(deployment, count)
+    wanted = {"device_id": "bench", "max_height": 1080}
+    async with aiohttp.ClientSession(deployment.gateway_url()) as http:
+        opened = [await open_session(deployment, http, a, CONTENT_ID, wanted) for a in accounts]
+    return tuple(str(session["license_url"]) for session in opened)
+
+
+async def sign_up(deployment: Deployment, count: int) -> list[Account]:
+    """New accounts with a subscription, as the account agent would tell of them."""
     accounts = [_account() for _ in range(count)]
     publisher = Publisher(
         deployment.broker(), client_id="bench", state_key=KeyFolder(deployment.keys).state_key()
@@ -43,8 +52,7 @@ async def open_sessions(sandbox: Sandbox, count: int) -> tuple[str, ...]:
         await asyncio.gather(*(publisher.publish(ACCOUNTS, a.account_id, a) for a in accounts))
     finally:
         await publisher.stop()
-    async with aiohttp.ClientSession(deployment.gateway_url()) as http:
-        return tuple([await _open_session(deployment, http, account) for account in accounts])
+    return accounts
 
 
 def _account() -> Account:
@@ -58,9 +66,14 @@ def _account() -> Account:
     )
 
 
-async def _open_session(
-    deployment: Deployment, http: aiohttp.ClientSession, account: Account
-) -> str:
+async def open_session(
+    deployment: Deployment,
+    http: aiohttp.ClientSession,
+    account: Account,
+    content_id: str,
+    device: dict[str, Any],
+) -> dict[str, Any]:
+    """The answer of POST /v1/sessions."""
     now_s = system_clock() // 1000
     claims = AccessClaims(
         iss=ISSUER,
@@ -72,16 +85,12 @@ async def _open_session(
         ver=account.version,
     )
     token = issue(KeyFolder(deployment.keys).identity("account"), claims, typ=ACCESS_TYP)
-    wanted = {
-        "content_id": CONTENT_ID,
-        "profile_id": PROFILE_ID,
-        "device": {"device_id": "bench", "max_height": 1080},
-    }
+    wanted = {"content_id": content_id, "profile_id": PROFILE_ID, "device": device}
     headers = {"Authorization": f"Bearer {token}"}
     async with http.post("/v1/sessions", json=wanted, headers=headers) as response:
         response.raise_for_status()
         opened: dict[str, Any] = await response.json()
-    return str(opened["license_url"])
+    return opened
 
 
 def license_bodies(keys: tuple[TierKey, ...]) -> list[bytes]:

@@ -10,6 +10,7 @@ import msgspec
 from agents.account.history import History, said
 from infra.cli.account_option import resolve_account
 from infra.cli.accounts_erase import erase
+from infra.cli.accounts_sign_events import sign_events
 from infra.cli.output import json_option, print_rows
 from infra.deployment import Deployment
 from infra.operations.account_history import read_account_history
@@ -30,6 +31,7 @@ def command() -> None:
 
 
 command.add_command(erase)
+command.add_command(sign_events)
 
 
 @command.command("list")
@@ -134,7 +136,8 @@ def _print_history(told: History, at_ms: int) -> None:
     )
     if not told.is_complete:
         click.echo(
-            "\nNot all is known: the log begins later, or an older release told only a part.",
+            "\nNot all is known: the log begins later, or an older release told only a part"
+            " or signed none of it (`playhead accounts sign-events`).",
             err=True,
         )
 

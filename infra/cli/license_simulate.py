@@ -80,6 +80,8 @@ def _print(report: PolicyReport, limit: int) -> None:
         f"{report.changes.total} others, {report.outside} are no policy's, "
         f"{report.unreadable} unreadable"
     )
+    if report.void:
+        click.echo(f"{report.void} never counted: of two workers another was first")
     click.echo(f"policy {report.policy_version}; followed then: {versions or 'none'}\n")
     print_rows(
         ("of", *_CHANGES),

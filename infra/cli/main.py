@@ -46,6 +46,7 @@ COMMANDS: Final[dict[str, str]] = {
     "faults": "infra.cli.faults",
     "secrets-scan": "infra.cli.secrets_scan",
     "sql": "infra.cli.sql",
+    "sbom": "infra.cli.sbom",
 }
 """Each module has one click command named `command`."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import click
@@ -12,14 +12,26 @@ import msgspec
 
 from infra.cli import recommend_compare
 from infra.cli.output import json_option, print_rows
+from infra.cli.progress import progress_bar
 from infra.deployment import Deployment
 from infra.operations.households import read_accounts
+from infra.operations.moments import parse_moment
 from infra.operations.operator import call_gateway
+from infra.operations.rebuilding import (
+    Comparison,
+    compare_models,
+    order_rebuild,
+    wait_until_live,
+)
 from infra.settings import load_settings
 from schemas.accounts import Account
 from schemas.errors import PlayheadError
 from schemas.recommendations import Recommendations, SimilarTitles, TitleExplained
 from streams.clock import system_clock
+from streams.topics import WATCHES
+
+SWAP_TIMEOUT_S: Final = 1_800
+"""A worker reads some thousand watches a second beside its answers."""
 
 
 @click.group("recommend")
@@ -36,9 +48,10 @@ command.add_command(recommend_compare.command)
 @command.command("for")
 @click.argument("profile_id", metavar="PROFILE")
 @click.option("--region", help="ISO 3166-1; default: that of loopback addresses.")
+@click.option("--os", default="", help="Of its device, as sessions name it; default: not known.")
 @click.option("--count", default=10, show_default=True, type=click.IntRange(1, 100))
 @json_option
-def recommend_for(profile_id: str, region: str | None, count: int, as_json: bool) -> None:
+def recommend_for(profile_id: str, region: str | None, os: str, count: int, as_json: bool) -> None:
     """The rows of PROFILE as it would get them now, by its maturity and plan; recorded nowhere.
 
     Example: playhead recommend for 0199a1e0-1111-7000-8000-000000000001 --count 5
@@ -47,7 +60,8 @@ def recommend_for(profile_id: str, region: str | None, count: int, as_json: bool
     deployment = Deployment(settings=settings)
     accounts = asyncio.run(read_accounts(deployment))
     limits = viewer_limits(accounts.values(), profile_id, system_clock())
-    query = limits | {"region": region or settings.loopback_region, "count": str(count)}
+    where = {"region": region or settings.loopback_region, "os": os}
+    query = limits | where | {"count": str(count)}
     path = f"/v1/admin/profiles/{quote(profile_id, safe='')}/recommendations?{urlencode(query)}"
     found = _ask(deployment, path, Recommendations)
     print_rows(
@@ -111,6 +125,58 @@ def why(profile_id: str, content_id: str, as_json: bool) -> None:
         f"{'; watched to the end: not offered' if found.is_completed else ''};"
         f" model {found.model_version}"
     )
+
+
+@command.command("rebuild")
+@click.option("--from", "start", required=True, help="7d (ago), 2026-11-22, or with a time.")
+@click.option("--dry-run", is_flag=True, help="Compare only.")
+@click.option("--allow-worse", is_flag=True, help="Also where it foretells less.")
+@json_option
+def rebuild(start: str, dry_run: bool, allow_worse: bool, as_json: bool) -> None:
+    """Let the title model learn from TIME on only, from the log, beside the live one.
+
+    Both are compared first: which of the titles that were begun in the last fifth of the log were
+    among the ten best of each. Then every worker rebuilds its model while the old one answers, and
+    takes the new one at once; so does a worker that is killed meanwhile, when it starts again.
+
+    Example: playhead recommend rebuild --from 7d --dry-run
+    """
+    deployment = Deployment(settings=load_settings())
+    since_ms = parse_moment(start, system_clock())
+    with progress_bar() as bar:
+        task = bar.add_task(WATCHES.name, total=None)
+        found = asyncio.run(
+            compare_models(
+                deployment,
+                since_ms,
+                lambda told: bar.update(task, total=told.total, completed=told.read),
+            )
+        )
+    if not as_json:
+        _print_comparison(found)
+    if not dry_run and found.is_worse and not allow_worse:
+        raise PlayheadError("the new model foretells less, so nothing was changed: --allow-worse")
+    order = None if dry_run else asyncio.run(order_rebuild(deployment, since_ms))
+    is_live = order is not None and asyncio.run(wait_until_live(deployment, order, SWAP_TIMEOUT_S))
+    if as_json:
+        told = {"since_ms": since_ms, "comparison": found, "order": order, "is_live": is_live}
+        click.echo(msgspec.json.encode(told))
+    elif order is not None:
+        click.echo("the new model answers" if is_live else "ordered; not every worker has it yet")
+
+
+def _print_comparison(found: Comparison) -> None:
+    rows = (
+        ("old", found.learned_old, found.hits_old, found.targets),
+        ("new", found.learned_new, found.hits_new, found.targets),
+    )
+    print_rows(
+        ("model", "steps learned", "titles foretold", "of", "hit rate @10"),
+        ((*row, f"{row[2] / row[3]:.3f}" if row[3] else "") for row in rows),
+    )
+    if found.overlap_ratio is not None:
+        share = f"{found.overlap_ratio:.0%}"
+        click.echo(f"\n{share} of the ten best of {found.profiles} profiles are the same")
 
 
 def viewer_limits(accounts: Iterable[Account], profile_id: str, now_ms: int) -> dict[str, str]:

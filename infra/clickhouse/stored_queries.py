@@ -31,7 +31,7 @@ LICENSES_QUERY: Final = """
 SELECT toUnixTimestamp64Milli(decided_at) AS decided_at_ms, action, outcome, reason, system,
     tiers, key_ids_asked, key_ids_granted, policy_version
 FROM license_decisions
-WHERE session_id = {session_id:String}
+WHERE session_id = {session_id:String} AND outcome != 'void'
     AND decided_at >= fromUnixTimestamp64Milli({since_ms:Int64})
 ORDER BY decided_at DESC
 LIMIT {count:UInt32}
@@ -68,6 +68,7 @@ DECISIONS_QUERY: Final = """
 SELECT outcome, reason, count() AS count
 FROM license_decisions
 WHERE decided_at >= now() - INTERVAL 1 HOUR AND action IN ('open', 'license')
+    AND outcome != 'void'
 GROUP BY outcome, reason
 ORDER BY count DESC
 FORMAT JSONEachRow

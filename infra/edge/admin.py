@@ -11,6 +11,7 @@ from msgspec import Meta
 from infra.edge.cors import is_local_caller
 from infra.edge.fault import Fault
 from infra.edge.gateway_link import GatewayLink
+from infra.edge.link import Recording
 from infra.edge.serving import EdgeParts, ObjectServer
 from infra.edge.throttle import THROTTLE_KBPS_MAX, THROTTLE_KBPS_MIN
 from schemas.codec import Decoder, encode
@@ -26,7 +27,7 @@ class SetThrottle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class EdgeAdmin:
-    """GET /_edge/state, PUT /_edge/throttle, PUT /_edge/fault."""
+    """GET /_edge/state; PUT throttle and fault below /_edge/; PUT and GET links/{session_id}."""
 
     def __init__(self, parts: EdgeParts, link: GatewayLink, server: ObjectServer) -> None:
         self._parts = parts
@@ -34,6 +35,7 @@ class EdgeAdmin:
         self._server = server
         self._throttles: Decoder[SetThrottle] = Decoder(SetThrottle)
         self._faults: Decoder[Fault] = Decoder(Fault)
+        self._recordings: Decoder[Recording] = Decoder(Recording)
 
     async def state(self, request: web.Request) -> web.Response:
         """What the edge does now."""
@@ -56,12 +58,27 @@ class EdgeAdmin:
             return _bad_request(error)
         return self._told()
 
+    async def put_link(self, request: web.Request) -> web.Response:
+        """The session's responses flow as a recorded network did; without rates, freely again."""
+        try:
+            recording = self._recordings.decode(await request.read())
+            self._parts.links.put(request.match_info["session_id"], recording)
+        except InvalidMessageError as error:
+            return _bad_request(error)
+        return self._told()
+
+    async def link(self, request: web.Request) -> web.Response:
+        """What the session's link has carried; 404 where it has none."""
+        link = self._parts.links.get(request.match_info["session_id"])
+        return web.Response(status=404) if link is None else _json(link.state())
+
     def _told(self) -> web.Response:
         parts, link = self._parts, self._link
         state: dict[str, Any] = {
             "name": parts.name,
             "throttle_kbps": parts.throttle.kbps,
             "fault": parts.fault.now,
+            "links_count": len(parts.links),
             "sent_bytes": self._server.sent_bytes,
             "decisions": {
                 "is_following": link.is_following,
@@ -75,11 +92,13 @@ class EdgeAdmin:
                 "miss_count": parts.objects.miss_count,
             },
         }
-        return web.Response(
-            body=encode(state),
-            content_type="application/json",
-            headers={"Cache-Control": "no-store"},
-        )
+        return _json(state)
+
+
+def _json(told: Any) -> web.Response:
+    return web.Response(
+        body=encode(told), content_type="application/json", headers={"Cache-Control": "no-store"}
+    )
 
 
 def refusal(request: web.Request) -> web.Response | None:

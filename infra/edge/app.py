@@ -17,13 +17,14 @@ from infra.edge.cors import object_headers, preflight_headers
 from infra.edge.decisions import DecisionView
 from infra.edge.fault import FaultSwitch
 from infra.edge.gateway_link import GatewayLink
+from infra.edge.link import SessionLinks
 from infra.edge.logs import LogQueue
 from infra.edge.metrics import EdgeMetrics
 from infra.edge.objects import ObjectCache
 from infra.edge.serving import EdgeParts, ObjectServer
 from infra.edge.throttle import Throttle
 
-BODY_BYTES_MAX = 4 << 10
+BODY_BYTES_MAX = 128 << 10
 METHODS = "GET, HEAD, PUT, OPTIONS"
 
 
@@ -37,6 +38,7 @@ def build_edge(
         objects=ObjectCache(Storage(config.storage_url), config.cache_bytes_max),
         decisions=DecisionView(),
         throttle=Throttle(now_s),
+        links=SessionLinks(now_s),
         fault=FaultSwitch(),
         logs=LogQueue(config.log_queue_bytes_max),
         metrics=EdgeMetrics(),
@@ -72,6 +74,8 @@ def _add_routes(app: web.Application, parts: EdgeParts, link: GatewayLink) -> No
     app.router.add_get("/_edge/state", admin.state)
     app.router.add_put("/_edge/throttle", admin.put_throttle)
     app.router.add_put("/_edge/fault", admin.put_fault)
+    app.router.add_put("/_edge/links/{session_id}", admin.put_link)
+    app.router.add_get("/_edge/links/{session_id}", admin.link)
     app.router.add_get("/{content_id}/{path:.+}", server.handle)
 
 

@@ -12,6 +12,7 @@ from infra.content.storage import StorageAwayError
 from infra.edge.cmsd import CMSD_DYNAMIC, cmsd_dynamic, raw_cmcd
 from infra.edge.decisions import DecisionView
 from infra.edge.fault import FaultSwitch
+from infra.edge.link import SessionLink, SessionLinks
 from infra.edge.logs import LogQueue
 from infra.edge.metrics import EdgeMetrics
 from infra.edge.objects import ObjectCache
@@ -35,6 +36,7 @@ class EdgeParts(msgspec.Struct, frozen=True, kw_only=True):
     objects: ObjectCache
     decisions: DecisionView
     throttle: Throttle
+    links: SessionLinks
     fault: FaultSwitch
     logs: LogQueue
     metrics: EdgeMetrics
@@ -117,6 +119,9 @@ class ObjectServer:
 
     async def _send(self, request: web.Request, answer: _Answer) -> int:
         response = answer.response
+        link = self._parts.links.get(session_of(request))
+        if link is not None:
+            await link.wait_round_trip()
         sent_bytes = 0
         if request.method != "HEAD" and answer.path:
             read = self._parts.objects.read(
@@ -124,17 +129,25 @@ class ObjectServer:
             )
             async for data in read:
                 await response.prepare(request)  # Only the first time does anything.
-                sent_bytes += await self._send_paced(response, data)
+                sent_bytes += await self._send_paced(response, data, link)
         await response.prepare(request)
         await response.write_eof()
         return sent_bytes
 
-    async def _send_paced(self, response: web.StreamResponse, data: bytes) -> int:
+    async def _send_paced(
+        self, response: web.StreamResponse, data: bytes, link: SessionLink | None
+    ) -> int:
+        throttle = self._parts.throttle
         view = memoryview(data)
         sent_bytes = 0
         while sent_bytes < len(view):
-            chunk = view[sent_bytes : sent_bytes + self._parts.throttle.chunk_bytes()]
-            await self._parts.throttle.wait_for(len(chunk))
+            size_bytes = throttle.chunk_bytes()
+            if link is not None:
+                size_bytes = min(size_bytes, link.chunk_bytes())
+            chunk = view[sent_bytes : sent_bytes + size_bytes]
+            await throttle.wait_for(len(chunk))
+            if link is not None:
+                await link.wait_for(len(chunk))
             await response.write(chunk)
             sent_bytes += len(chunk)
         return sent_bytes

@@ -14,6 +14,11 @@ THROTTLE_KBPS_MIN = 16
 THROTTLE_KBPS_MAX = 10_000_000
 
 
+def chunk_bytes_at(bytes_per_s: float) -> int:
+    """How much goes at once at this rate, within bounds."""
+    return min(CHUNK_BYTES_MAX, max(CHUNK_BYTES_MIN, int(bytes_per_s * CHUNK_S)))
+
+
 class TokenBucket:
     """Pure: says how long bytes must wait so that no more than the rate passes.
 
@@ -55,8 +60,7 @@ class Throttle:
         """Small chunks make an even flow, on which a player's estimate is right."""
         if self._bucket is None:
             return CHUNK_BYTES_MAX
-        wanted = int(self._bucket.bytes_per_s * CHUNK_S)
-        return min(CHUNK_BYTES_MAX, max(CHUNK_BYTES_MIN, wanted))
+        return chunk_bytes_at(self._bucket.bytes_per_s)
 
     async def wait_for(self, size_bytes: int) -> None:
         """Returns when the bytes have passed the link."""

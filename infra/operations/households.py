@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from agents.license.cases import PlayFacts
-from agents.license.chain import Chain, Standing
 from agents.license.ledger import Household, Ledger
 from agents.license.plans import LicensePolicy
 from agents.license.policy import RuleFinding, Verdict, explain, judge
@@ -21,6 +20,7 @@ from schemas.catalog import Title
 from schemas.errors import PlayheadError
 from schemas.licenses import LicenseDecision
 from schemas.sessions import Anonymizer, Device, Lease, RegisteredDevice, Session
+from streams.chain import Chain, Standing
 from streams.clock import system_clock
 from streams.records import Record
 from streams.topic import Topic

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from infra.deployment import Deployment
@@ -22,6 +22,8 @@ from streams.view import View
 
 T = TypeVar("T")
 
+POLL_MS: Final = 500
+READ_RECORDS_MAX: Final = 5_000
 SINK_GROUP: Final = "analytics.sink"
 """`agents.analytics.sink.GROUP`, without importing the agent; a test holds both together."""
 CONSUMER_GROUPS: Final = (*(name for name in WORKER_NAMES if name != "analytics"), SINK_GROUP)
@@ -67,6 +69,20 @@ async def reading(
             yield consumer
         finally:
             await consumer.stop()
+
+
+async def records_before(
+    consumer: AIOKafkaConsumer, place: TopicPartition, end: int
+) -> AsyncGenerator[Any, None]:
+    """A partition from its beginning to before this offset. Raises KafkaError."""
+    consumer.assign([place])
+    await consumer.seek_to_beginning(place)
+    while await consumer.position(place) < end:
+        fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=READ_RECORDS_MAX)
+        for raw in fetched.get(place, []):
+            if raw.offset >= end:
+                return
+            yield raw
 
 
 @asynccontextmanager

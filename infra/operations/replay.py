@@ -27,7 +27,7 @@ INTO_CLICKHOUSE: Final = frozenset({"analytics", SINK_GROUP})
 REFUSED: Final = {
     "account": "an account's requests count once: their deadlines are past",
     "catalog": "its requests count once: their deadlines are past",
-    "recommendation": "it would learn the same watches twice; its start reads them all anyway",
+    "recommendation": "it would learn the same watches twice: `playhead recommend rebuild`",
     "fold": "it skips what it has folded, so nothing would come of it",
 }
 """Why it is not read again, not even in shadow (P5)."""

@@ -5,12 +5,12 @@ Each function imports its agent when it is called, so that a process holds only 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
 from agents.shell import Agent
 from infra.deployment import Deployment
+from infra.event_loop import run_process
 from infra.logs import configure_logging
 from infra.wiring.parts import AGENT_DELIVERY_TIMEOUT_MS, Parts, open_parts
 from infra.worker import WorkerPlan, run_worker
@@ -123,7 +123,7 @@ def run_worker_process(
     """One worker in this process, until SIGTERM; its instance has a folder of its own."""
     settings = deployment.settings
     configure_logging(name, settings.log_format, settings.log_level)
-    asyncio.run(_run_worker(name, deployment, instance))
+    run_process(_run_worker(name, deployment, instance))
 
 
 async def _run_worker(name: str, deployment: Deployment, instance: str) -> None:

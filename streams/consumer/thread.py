@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from typing import Any
 
@@ -14,6 +15,11 @@ from streams.records import FetchedRecord
 
 class ChunkThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread."""
+
+    def __init__(self, consumer: Any, *, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:
+        """`loop`: the process's; the thread's own is of the same kind."""
+        super().__init__(consumer, loop=loop, thread_loop=type(loop)(), **kwargs)
+        self._close_thread_loop_on_stop = True
 
     async def on_start(self) -> None:
         """Start aiokafka's consumer, then replace what it has no option for."""

@@ -52,6 +52,7 @@ JSON_BODIES: dict[str, Any] = {
     "unlockProfile": {"pin": "4711"},
     "changeDevice": {"name": "Living room"},
     "putSubscription": {"plan": "premium", "state": "active"},
+    "putFeedback": {"thumb": "up", "is_favorite": True},
     "openSession": {
         "content_id": "tears",
         "profile_id": PROFILE_ID,

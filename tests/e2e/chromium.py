@@ -1,60 +1,27 @@
-"""Debian's Chromium, run so that it plays by itself and reaches nothing but this machine."""
+"""Chromium for tests: skipped where there is none, a failure where a CI has none."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
-NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-HOW: Final = (
-    "no Chromium was found, so NO BROWSER TEST RAN; `apt-get install chromium` brings one, "
-    "or set PLAYWRIGHT_CHROMIUM to its path"
-)
-FLAGS: Final = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-default-apps",
-    "--no-first-run",
-    "--disable-dev-shm-usage",
-    "--mute-audio",
-    "--disable-domain-reliability",
-    "--disable-client-side-phishing-detection",
-    "--metrics-recording-only",
-    "--no-pings",
-    "--renderer-process-limit=2",
-    "--disable-features=Translate,OptimizationHints,MediaRouter,DialMediaRouteProvider",
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1, EXCLUDE localhost",
-)
-
-
-def chromium_path() -> str:
-    """Where it is. Skips where there is none, and fails where a CI has none."""
-    given = os.environ.get("PLAYWRIGHT_CHROMIUM")
-    found = given or next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found is not None:
-        return found
-    if os.environ.get("CI") == "true":
-        pytest.fail(HOW)
-    pytest.skip(HOW)
+from infra.bench.players.chromium import NoChromiumError, chromium_path
+from infra.bench.players.chromium import running_chromium as run_chromium
 
 
 @asynccontextmanager
 async def running_chromium() -> AsyncIterator[Browser]:
-    """Without a window; skips or fails as `chromium_path` does."""
-    path = chromium_path()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=path, headless=True, args=list(FLAGS)
-        )
+    """Without a window."""
+    try:
+        chromium_path()
+    except NoChromiumError as error:
+        how = f"NO BROWSER TEST RAN: {error}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(how)
+        pytest.skip(how)
+    async with run_chromium() as browser:
         yield browser
-        await browser.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from playwright.async_api import Route
 
 from tests.e2e.asking import until_rows
 from tests.e2e.player_page import PlayerPage
@@ -48,3 +49,21 @@ async def test_playback_goes_on_from_the_other_edge(page: PlayerPage, stack: Run
     query = "select playback_failed from sessions where session_id = {session_id:UUID}"
     rows = await until_rows(stack, query, session_id=session_id)
     assert not rows[0]["playback_failed"]
+
+
+async def test_hlsjs_ends_although_its_ceiling_changes_in_the_last_segment(
+    page: PlayerPage, stack: RunningStack
+) -> None:
+    async def steer(route: Route) -> None:
+        is_last_segment = (await page.shown()).playhead_s > 18.1  # of 20 s
+        answer = await route.fetch()
+        told = await answer.json()
+        whole = [name for name in told["PATHWAY-PRIORITY"] if name in stack.edges]
+        order = [*(f"{name}-v360" for name in whole), *whole] if is_last_segment else whole
+        await route.fulfill(response=answer, json={**told, "TTL": 1, "PATHWAY-PRIORITY": order})
+
+    await page.sign_in(await make_viewer(stack), "Ada")
+    await page.page.route("**/steering**", steer)
+    await page.play("blue-hour", "hlsjs")
+    assert await page.message() == "The end."
+    await page.page.unroute_all(behavior="ignoreErrors")

@@ -51,3 +51,26 @@ async def test_what_was_watched_to_the_end_is_not_offered_again(
             return bool(offered) and "blue-hour" not in offered
 
         await until(is_gone, "the title is offered no more")
+
+
+async def test_what_is_said_on_the_page_changes_the_profiles_rows_at_once(
+    page: PlayerPage, stack: RunningStack
+) -> None:
+    viewer = await make_viewer(stack, profiles=("Ada", "Ben"))
+    everything, my_list = "[data-row=all] [data-content=blue-hour]", "[data-row=my-list]"
+    await page.sign_in(viewer, "Ada")
+    await page.page.click(everything)
+    await page.page.click("dialog [data-feedback=favorite]")
+    await page.page.wait_for_selector(f"{my_list} [data-content=blue-hour]", state="attached")
+    await page.page.click("dialog [data-feedback=hidden]:enabled")
+    await page.page.wait_for_selector(my_list, state="detached")
+    async with signed_in(stack, viewer) as client:
+        rows = await rows_of(client, viewer.profiles["Ada"])
+        assert "blue-hour" not in {item["content_id"] for items in rows.values() for item in items}
+        assert "my-list" not in await rows_of(client, viewer.profiles["Ben"])
+        await page.page.reload()
+        await page.page.click(everything)
+        await page.page.click("dialog [data-feedback=hidden][aria-pressed=true]:enabled")
+        await page.page.wait_for_selector(f"{my_list} [data-content=blue-hour]", state="attached")
+        assert "my-list" in await rows_of(client, viewer.profiles["Ada"])
+    assert page.problems == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from agents.shell import ShellPorts, Work, serve
+from infra.event_loop import run_process
 from infra.worker import WorkerPlan, halt, run_worker
 from schemas.errors import RetryableError
 from streams.broker import Broker
@@ -127,4 +127,4 @@ async def run(told: Counting) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    asyncio.run(run(msgspec.json.decode(sys.argv[1], type=Counting)))
+    run_process(run(msgspec.json.decode(sys.argv[1], type=Counting)))

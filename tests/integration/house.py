@@ -41,7 +41,7 @@ from streams.replies import Desk
 from streams.requests import Asker
 from streams.sealing import seal
 from streams.topic import Topic
-from streams.topics import ACCOUNTS, CATALOG_TITLES, SIGNING_KEYS, TOPICS
+from streams.topics import ACCOUNTS, CATALOG_TITLES, GATEWAY_REPLIES, SIGNING_KEYS, TOPICS
 from streams.view import View
 
 OURS = {"account", "license", "operator", "packager", "agents"}
@@ -51,6 +51,11 @@ HOUSE_TOPICS = tuple(
     if topic.writer in OURS or OURS & set(topic.readers) or topic.name.startswith("catalog")
 )
 """What accounts and licenses write and read; making all topics takes seconds."""
+RECOMMENDATION_TOPICS = (
+    GATEWAY_REPLIES,
+    *(topic for topic in TOPICS if "recommendation" in {topic.writer, *topic.readers}),
+)
+"""What the recommendation agent writes and reads."""
 
 
 class House:

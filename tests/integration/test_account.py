@@ -36,6 +36,7 @@ from streams.topics import ACCOUNT_EVENTS, ACCOUNT_REQUESTS, ACCOUNTS
 from tests.integration.house import HOUSE_TOPICS, House, a_house
 
 EMAIL, PASSWORD = "ada@example.org", "correct horse battery"
+NAME = "Countess of Lovelace"
 
 
 @pytest.fixture
@@ -102,8 +103,9 @@ async def test_a_viewer_signs_up_in_on_and_out_and_comes_back_after_a_restart(
         tokens = await viewer.sign_in()
         claims = verifier(house).verify(tokens.access_token)
         assert (claims.sub, claims.ver, claims.exp - claims.iat) == (viewer.account_id, 3, 900)
-        create = CreateProfile(account_id=viewer.account_id, name="Ada", maturity=12)
-        assert (await viewer.ask(create, AccountView)).profiles[0].name == "Ada"
+        named = viewer.sealed(profile_name=NAME)
+        create = CreateProfile(account_id=viewer.account_id, sealed=named, maturity=12)
+        assert (await viewer.ask(create, AccountView)).profiles[0].name == NAME
         billing = SetSubscription(account_id=viewer.account_id, plan="premium", state="active")
         await viewer.ask(billing, AccountView)
     async with house.working(house.account_agent()):  # from the log alone
@@ -133,7 +135,7 @@ async def test_a_viewer_signs_up_in_on_and_out_and_comes_back_after_a_restart(
         "signed_in",
         "signed_out",
     ]
-    await assert_no_topic_holds(house, EMAIL, PASSWORD, tokens.refresh_token)
+    await assert_no_topic_holds(house, EMAIL, PASSWORD, NAME, tokens.refresh_token)
 
 
 async def assert_no_topic_holds(house: House, *secrets: str) -> None:

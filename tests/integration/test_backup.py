@@ -1,8 +1,10 @@
-"""A home that was deleted comes back from its backup: accounts, titles, keys, playback."""
+"""A home that was deleted comes back from its backup: accounts, titles, keys, tastes, playback."""
 
 import asyncio
 import secrets
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from tests.integration.media import make_film
 PASSWORD = "correct horse"
 NEEDED = (
     *("kafka", "clickhouse", "migrations", "gateway"),
-    *("account", "license", "catalog", "analytics"),
+    *("account", "license", "catalog", "recommendation", "analytics"),
 )
 
 
@@ -43,6 +45,9 @@ async def test_a_deleted_home_comes_back_from_its_backup(tmp_path: Path) -> None
         account_id = await operator.sign_up(email)
         await operator.done("subscriptions", "set", "--email", email, "--plan", "standard")
         keys_before = await _play(operator, email, is_new=True)
+        said = await _hide(operator, email)
+        rebuilt = (await operator.done("recommend", "rebuild", "--from", "30d", "--json")).json
+        assert rebuilt["is_live"]
         await operator.done("license", "revoke", "model", "Broken TV")
         arms = ("--arm", "control=stochastic-mpc:0.5", "--arm", "alone=player:0.5")
         await operator.done("experiment", "start", "ceilings", *arms)
@@ -69,6 +74,12 @@ async def test_a_deleted_home_comes_back_from_its_backup(tmp_path: Path) -> None
         titles = (await operator.done("content", "list", "--json")).json
         assert [title["content_id"] for title in titles] == [CONTENT_ID]
         assert await _play(operator, email, is_new=False) == keys_before
+        async with _signed_in(operator, email) as viewer:
+            profile = f"/v1/profiles/{viewer.profile_id}"
+            assert await viewer.get(f"{profile}/feedback") == said
+            rows = await viewer.get(f"{profile}/recommendations")
+            order_s = rebuilt["order"]["decided_at_ms"] // 1000
+            assert rows["model_version"].endswith(f"+{order_s}")
         (revoked,) = (await operator.done("license", "revocations", "--json")).json
         assert (revoked["kind"], revoked["subject"]) == ("model", "Broken TV")
         (experiment,) = (await operator.done("experiment", "list", "--json")).json
@@ -86,20 +97,54 @@ async def test_a_deleted_home_comes_back_from_its_backup(tmp_path: Path) -> None
     assert "has records already" in (await operator.run("restore", str(backup))).err
 
 
-async def _play(operator: Operator, email: str, *, is_new: bool) -> dict[str, str]:
-    """Sign in, open a session, take its license: keys by key id."""
+class Viewer:
+    """Somebody with one profile, signed in."""
+
+    def __init__(self, http: aiohttp.ClientSession, token: str) -> None:
+        self._http = http
+        self._token = token
+        self.profile_id = ""
+
+    async def get(self, path: str) -> dict[str, Any]:
+        return await _sent(self._http, "GET", path, None, self._token)
+
+    async def send(self, method: str, path: str, body: object) -> dict[str, Any]:
+        return await _sent(self._http, method, path, body, self._token)
+
+
+@asynccontextmanager
+async def _signed_in(
+    operator: Operator, email: str, *, is_new: bool = False
+) -> AsyncIterator[Viewer]:
     async with aiohttp.ClientSession(operator.deployment.gateway_url()) as http:
         grant = {"grant_type": "password", "username": email, "password": PASSWORD}
-        token = (await _sent(http, "POST", "/v1/tokens", grant, ""))["access_token"]
+        viewer = Viewer(http, (await _sent(http, "POST", "/v1/tokens", grant, ""))["access_token"])
         if is_new:
-            await _sent(http, "POST", "/v1/profiles", {"name": "Ada"}, token)
-        account = await _sent(http, "GET", "/v1/account", None, token)
+            await viewer.send("POST", "/v1/profiles", {"name": "Ada"})
+        viewer.profile_id = (await viewer.get("/v1/account"))["profiles"][0]["profile_id"]
+        yield viewer
+
+
+async def _hide(operator: Operator, email: str) -> dict[str, Any]:
+    """Hide the film from the profile: all that it says since."""
+    async with _signed_in(operator, email) as viewer:
+        path = f"/v1/profiles/{viewer.profile_id}/feedback"
+        await viewer.send("PUT", f"{path}/{CONTENT_ID}", {"is_hidden": True})
+        said = await viewer.get(path)
+    assert [each["content_id"] for each in said["titles"]] == [CONTENT_ID]
+    return said
+
+
+async def _play(operator: Operator, email: str, *, is_new: bool) -> dict[str, str]:
+    """Sign in, open a session, take its license: keys by key id."""
+    async with _signed_in(operator, email, is_new=is_new) as viewer:
         asked = {
             "content_id": CONTENT_ID,
-            "profile_id": account["profiles"][0]["profile_id"],
+            "profile_id": viewer.profile_id,
             "device": {"device_id": "tv", "model": "tv", "player": "shaka"},
         }
-        session = await _sent(http, "POST", "/v1/sessions", asked, token)
+        session = await viewer.send("POST", "/v1/sessions", asked)
+    async with aiohttp.ClientSession() as http:
         async with http.get(session["dash_url"]) as response:
             manifest = read_manifest(await response.read())
         kids = [base64url(bytes.fromhex(key_id)) for key_id in manifest.key_ids]

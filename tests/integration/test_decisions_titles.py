@@ -14,13 +14,19 @@ from agents.recommendation.agent import RecommendationAgent
 from schemas.catalog import PutTitle, RemoveTitle, Title, TitleRemoved, TitleStored
 from schemas.recommendations import (
     ExplainTitle,
+    ForgetProfile,
+    GetFeedback,
     GetRecommendations,
     GetResumePoint,
     GetSimilar,
+    GiveFeedback,
+    ProfileFeedback,
+    ProfileForgotten,
     Recommendations,
     ResumePoint,
     SimilarTitles,
     TitleExplained,
+    TitleFeedback,
 )
 from schemas.watching import Watch
 from streams.broker import Broker
@@ -29,27 +35,16 @@ from streams.requests import NoAnswerError, RefusedError
 from streams.topics import (
     CATALOG_REQUESTS,
     CATALOG_TITLES,
-    GATEWAY_REPLIES,
     RECOMMENDATION_REQUESTS,
     RECOMMENDATION_UPDATES,
     RECOMMENDATIONS_SERVED,
-    SIGNING_KEYS,
     WATCHES,
 )
 from streams.view import View
 from tests.builders import a_rendition, a_title, a_watch
-from tests.integration.house import House, a_house
+from tests.integration.house import RECOMMENDATION_TOPICS, House, a_house
 
-TOPICS = (
-    CATALOG_REQUESTS,
-    CATALOG_TITLES,
-    GATEWAY_REPLIES,
-    RECOMMENDATION_REQUESTS,
-    RECOMMENDATION_UPDATES,
-    RECOMMENDATIONS_SERVED,
-    SIGNING_KEYS,
-    WATCHES,
-)
+TOPICS = (CATALOG_REQUESTS, *RECOMMENDATION_TOPICS)
 DEADLINE_MS = 10_000
 
 
@@ -116,6 +111,27 @@ class Profile:
         )
         await self._house.publisher.publish(WATCHES, self._profile_id, watch)
         return watch
+
+    async def say(self, content_id: str, **said: Any) -> None:
+        changes = GetRecommendations(
+            profile_id=self._profile_id, account_id="account-1", maturity=18, region="DE"
+        )
+        request = GiveFeedback(
+            profile_id=self._profile_id, content_id=content_id, changes=changes, **said
+        )
+        await self._ask(request, TitleFeedback)
+
+    async def said(self) -> list[str]:
+        answer = await self._ask(GetFeedback(profile_id=self._profile_id), ProfileFeedback)
+        return [title.content_id for title in answer.titles]
+
+    async def be_forgotten(self) -> None:
+        await self._ask(ForgetProfile(profile_id=self._profile_id), ProfileForgotten)
+
+    async def _ask(self, request: Any, answer: Any) -> Any:
+        return await self._house.gateway.ask(
+            RECOMMENDATION_REQUESTS, self._profile_id, request, answer, deadline_ms=DEADLINE_MS
+        )
 
     async def why(self, content_id: str) -> TitleExplained:
         request = ExplainTitle(profile_id=self._profile_id, content_id=content_id)
@@ -227,3 +243,40 @@ async def test_a_title_nobody_watched_is_like_another(house: House) -> None:
             deadline_ms=DEADLINE_MS,
         )
     assert [item.content_id for item in found.items] == ["crime-2"]
+
+
+async def test_feedback_counts_in_the_next_answer_and_is_kept_until_taken_back(
+    house: House,
+) -> None:
+    for name in "abc":
+        await house.put_title(a_title(name, added_at_ms=system_clock()))
+    updates: View[Recommendations] = View(house.broker, RECOMMENDATION_UPDATES, clock=system_clock)
+    await updates.start()
+    viewer = Profile(house)
+    async with house.working(a_recommendation_agent(house)):
+        assert sorted((await viewer.rows())["new"]) == ["a", "b", "c"]
+        await viewer.say("a", is_hidden=True)
+        await viewer.say("b", is_favorite=True)
+        rows = await viewer.rows()
+        assert rows["my-list"] == ["b"]
+        assert all("a" not in names for names in rows.values())
+        assert await Profile(house, "profile-2").said() == []
+
+    # What is served while the agent is away.
+    def is_listed() -> bool:
+        return any(row.row == "my-list" for row in updated(updates))
+
+    assert await updates.wait_until(is_listed, 10_000)
+    assert "a" not in {item.content_id for row in updated(updates) for item in row.items}
+    async with house.working(a_recommendation_agent(house)):
+        assert await viewer.said() == ["b", "a"]
+        assert await viewer.rows() == rows
+        await viewer.say("a")
+        assert "a" in (await viewer.rows())["new"]
+        await viewer.be_forgotten()
+        assert await viewer.said() == []
+    async with house.working(a_recommendation_agent(house)):
+        assert await viewer.said() == []
+        assert "my-list" not in await viewer.rows()
+    await updates.stop()
+    assert house.halted == []

@@ -248,6 +248,25 @@ async def test_lifting_a_throttle_frees_a_download_under_way(
     assert begun + rest == SEGMENT
 
 
+async def test_a_session_has_a_link_of_its_own(edge: Edge, player: aiohttp.ClientSession) -> None:
+    link = f"links/{SESSION_ID}"
+    recording = {"rates": [[0.5, 1600], [1.0, 0], [60, 1600]], "round_trip_ms": 100}
+    assert await put(player, edge, link, recording) == 200
+    started_s = time.monotonic()
+    async with player.get(f"{edge.url}{PATH}?sid={SESSION_ID}") as answer:
+        assert await answer.read() == SEGMENT
+    # 200 kB take a second, half a second in which nothing flows, and a tenth before it begins;
+    # what flows begins with the request, so the tenth is the recording's too.
+    assert 1.4 < time.monotonic() - started_s < 2.1
+    assert await timed_download_s(player, edge) < 0.5
+    async with player.get(f"{edge.url}/_edge/{link}") as answer:
+        assert (await answer.json())["carried_bytes"] == SEGMENT_BYTES
+    assert await put(player, edge, link, {"rates": []}) == 200
+    async with player.get(f"{edge.url}/_edge/{link}") as answer:
+        assert answer.status == 404
+    assert await put(player, edge, link, {"rates": [[2, 10], [1, 10]]}) == 400
+
+
 async def test_a_broken_edge_says_so_with_cors_and_can_be_mended(
     edge: Edge, player: aiohttp.ClientSession
 ) -> None:

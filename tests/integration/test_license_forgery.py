@@ -163,7 +163,8 @@ async def test_a_captured_request_cannot_be_turned_to_another_reader_or_used_lat
         (record,) = captured
         headers = dict(record.headers)
         mine = X25519PrivateKey.generate().public_key().public_bytes_raw()
-        for changes in ({"reply_key": mine}, {"reply_partition": 3}, {"not_after_ms": 1 << 60}):
+        other = record.value.reply_partition + 1
+        for changes in ({"reply_key": mine}, {"reply_partition": other}, {"not_after_ms": 1 << 60}):
             turned = codec.encode(msgspec.structs.replace(record.value, **changes))
             await write(house, LICENSE_REQUESTS, ACCOUNT, turned, headers)
         assert len(await letters(house, LICENSE_REQUESTS, 3)) == 3

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import pytest
 
-from agents.license.chain import Chain, Standing
 from infra.deployment import Deployment
 from infra.settings import Settings
 from infra.stack import environment_of
@@ -31,6 +30,7 @@ from schemas.licenses import LicenseDecision
 from schemas.sessions import Device, OpenSession, SessionOpened
 from schemas.subscriptions import Subscription
 from streams.broker import Broker
+from streams.chain import Chain, Standing
 from streams.clock import system_clock
 from streams.records import Record
 from streams.requests import Asker, NoAnswerError, RefusedError

@@ -33,7 +33,9 @@ from streams.topics import (
     RECOMMENDATIONS_SERVED,
     SESSION_SUMMARIES,
     STEERING_DECISIONS,
+    TITLE_FEEDBACK,
 )
+from tests.builders import some_feedback
 from tests.integration.analytics_stage import Stage, a_session_id, a_stage, an_engine
 from tests.integration.engine import RunningClickHouse
 from tests.integration.playback import a_decision, play_session
@@ -51,6 +53,7 @@ TOPICS = (
     ACCOUNT_EVENTS,
     GATEWAY_LEDGER,
     KEY_DELIVERIES,
+    TITLE_FEEDBACK,
 )
 VIEWS = [
     "events",
@@ -69,6 +72,7 @@ VIEWS = [
     "bitrate_effects",
     "experiment_results",
     "recommendation_quality",
+    "title_feedback",
 ]
 PERSONAL = {"session_id", "account_id", "profile_id", "network"}
 DURATION_MS = 60_000
@@ -113,6 +117,9 @@ async def an_evening(stage: Stage) -> None:
     await stage.send(*events, *events[:2])
     await publish(SESSION_SUMMARIES, session, summary)
     await publish(KEY_DELIVERIES, "content", a_delivery(now_ms))
+    for said in (some_feedback("tide", thumb="up"), some_feedback("tide", is_hidden=True)):
+        await publish(TITLE_FEEDBACK, said.key, said)
+    await publish(TITLE_FEEDBACK, "profile-2:tide", None)
     lost = SessionSummary(
         session_id=a_session_id(),
         version=1,
@@ -153,7 +160,7 @@ async def an_evening(stage: Stage) -> None:
     await stage.publisher.publish_many(PLAYBACK_EVENTS, [(session, b"nonsense")])
     for sql, expected in (
         ("SELECT count() FROM events", len(events)),
-        ("SELECT count() FROM decisions_raw", 14),
+        ("SELECT count() FROM decisions_raw", 17),
         ("SELECT count() FROM sessions", 2),
         ("SELECT count() FROM dead_letters", 1),
         ("SELECT uniqExact(topic) >= 10 FROM ingest_progress", 1),
@@ -285,6 +292,17 @@ async def test_a_session_has_its_measures_and_a_lost_one_timed_out(reader: Store
     ]
 
 
+async def test_what_profiles_say_of_titles_is_told_by_change(reader: Store) -> None:
+    assert await reader.query(
+        "SELECT profile_id, content_id, thumb, is_hidden, is_favorite, is_newest"
+        " FROM title_feedback ORDER BY profile_id, thumb DESC"
+    ) == [
+        ["profile-1", "tide", "up", False, False, False],
+        ["profile-1", "tide", "", True, False, True],
+        ["profile-2", "tide", "", False, False, True],
+    ]
+
+
 async def test_decisions_have_their_types(reader: Store) -> None:
     assert await reader.query(
         "SELECT outcome, reason, tiers, plan, stream_limit, policy_version"
@@ -328,7 +346,7 @@ async def test_the_catalog_and_the_plans_are_as_they_are_now(reader: Store) -> N
         ["content", "The content", DURATION_MS, True]
     ]
     assert await reader.query(
-        "SELECT account_id, plan, subscription_state, created_at < changed_at FROM accounts_plans"
+        "SELECT account_id, plan, subscription_state, created_at <= changed_at FROM accounts_plans"
     ) == [["account", "premium", "active", True]]
 
 

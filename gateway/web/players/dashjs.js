@@ -8,11 +8,11 @@ const CMCD_KEYS = [
   ..."sf sid sn st sta su tab tb tbl tpb ts ttfb ttlb url v".split(" "),
 ];
 
-export function createDashjs(dashjs, { video, session, contentId, onError, onTracks }) {
+export function createDashjs(dashjs, { video, session, contentId, bufferS = BUFFER_S, onError, onTracks }) {
   const player = dashjs.MediaPlayer().create();
   const events = dashjs.MediaPlayer.events;
   player.initialize();
-  player.updateSettings(settings(session, contentId));
+  player.updateSettings(settings(session, contentId, bufferS));
   player.on(events.ERROR, ({ error }) => onError(asPlayerError(error)));
   for (const name of ["STREAM_INITIALIZED", "TRACK_CHANGE_RENDERED", "QUALITY_CHANGE_RENDERED"]) {
     player.on(events[name], () => onTracks());
@@ -69,14 +69,14 @@ function tracks(player, type) {
   }));
 }
 
-function settings(session, contentId) {
+function settings(session, contentId, bufferS) {
   return {
     debug: { logLevel: 1 },
     streaming: {
       buffer: {
-        bufferTimeDefault: BUFFER_S,
-        bufferTimeAtTopQuality: BUFFER_S,
-        bufferTimeAtTopQualityLongForm: BUFFER_S,
+        bufferTimeDefault: bufferS,
+        bufferTimeAtTopQuality: bufferS,
+        bufferTimeAtTopQualityLongForm: bufferS,
       },
       text: { defaultEnabled: false },
       cmsd: { enabled: true, abr: { applyMb: true } },

@@ -8,8 +8,8 @@ const TYPES = {
   mediaError: "The video could not be decoded.",
 };
 
-export function createHlsjs(Hls, { video, session, contentId, onError, onTracks }) {
-  const hls = new Hls(configuration(session, contentId));
+export function createHlsjs(Hls, { video, session, contentId, bufferS = BUFFER_S, onError, onTracks }) {
+  const hls = new Hls(configuration(session, contentId, bufferS));
   hls.on(Hls.Events.ERROR, (_, data) => {
     if (data.fatal && data.type === Hls.ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
     onError(asPlayerError(data, data.fatal && data.type !== Hls.ErrorTypes.MEDIA_ERROR));
@@ -55,12 +55,12 @@ export function createHlsjs(Hls, { video, session, contentId, onError, onTracks 
   };
 }
 
-function configuration(session, contentId) {
+function configuration(session, contentId, bufferS) {
   return {
     emeEnabled: true,
     drmSystems: { "org.w3.clearkey": { licenseUrl: session.license_url } },
-    maxBufferLength: BUFFER_S,
-    maxMaxBufferLength: BUFFER_S,
+    maxBufferLength: bufferS,
+    maxMaxBufferLength: bufferS,
     backBufferLength: 30,
     cmcd: {
       version: 2,

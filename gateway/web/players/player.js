@@ -9,7 +9,7 @@
  *   audioTracks(), textTracks()      [{id, label, language, isActive}]
  *   chooseAudio(id), chooseText(id)  id null: no subtitles
  *
- * and is given `{video, session, contentId, onError, onBuffering, onTracks}`, where `session` is
+ * and is given `{video, session, contentId, bufferS, onError, onBuffering, onTracks}`, where `session` is
  * the answer of POST /v1/sessions. Everything else the players do by themselves: licenses, CMCD,
  * steering, CMSD.
  */

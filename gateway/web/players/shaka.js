@@ -9,10 +9,10 @@ const CATEGORIES = {
   6: "The license was refused.",
 };
 
-export function createShaka(shaka, { video, session, contentId, onError, onBuffering, onTracks }) {
+export function createShaka(shaka, { video, session, contentId, bufferS = BUFFER_S, onError, onBuffering, onTracks }) {
   shaka.polyfill.installAll();
   const player = new shaka.Player();
-  player.configure(configuration(session, contentId));
+  player.configure(configuration(session, contentId, bufferS));
   player.addEventListener("error", (event) => onError(asPlayerError(event.detail)));
   player.addEventListener("buffering", (event) => onBuffering(event.buffering));
   for (const name of ["trackschanged", "variantchanged", "adaptation", "textchanged"]) {
@@ -63,9 +63,9 @@ export function createShaka(shaka, { video, session, contentId, onError, onBuffe
   };
 }
 
-function configuration(session, contentId) {
+function configuration(session, contentId, bufferS) {
   return {
-    streaming: { bufferingGoal: BUFFER_S, rebufferingGoal: 1 },
+    streaming: { bufferingGoal: bufferS, rebufferingGoal: 1 },
     // Only the network and the ceiling choose: a busy machine that drops frames would blur which.
     abr: { switchInterval: 2, droppedFrames: false },
     cmcd: {

@@ -3,6 +3,7 @@
 import { element, fill } from "../dom.js";
 import { PLAYERS } from "../players/player.js";
 import { clock, language } from "../words.js";
+import { feedbackButtons } from "./feedback.js";
 
 /** The picture of a title, with how far it was watched. */
 export function poster(title, playheadMs = 0) {
@@ -16,8 +17,8 @@ export function poster(title, playheadMs = 0) {
   );
 }
 
-/** A dialog with the title's facts; `onPlay` when the viewer presses Play. */
-export function showDetail(title, { item, player, onPlayer, onPlay }) {
+/** A dialog with the title's facts, and what the profile says of it; `onPlay` when the viewer presses Play. */
+export function showDetail(title, { item, player, onPlayer, onPlay, ...feedback }) {
   const dialog = element("dialog", { class: "detail", "aria-label": title.title });
   const close = () => dialog.close();
   fill(
@@ -30,6 +31,7 @@ export function showDetail(title, { item, player, onPlayer, onPlay }) {
       element("h1", {}, title.title),
       facts(title),
       element("p", { class: "quiet" }, title.description),
+      element("div", { class: "actions" }, feedbackButtons(title, feedback)),
       element(
         "div",
         { class: "actions" },

@@ -13,6 +13,7 @@ import msgspec
 
 from infra.bench.recommendations.events import load_events
 from infra.bench.recommendations.protocols import leave_one_out, prequential
+from infra.bench.scenario_command import positive
 
 _TOLD_EVERY = 50_000
 
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--from", dest="start", type=_share, default=2 / 3, help="share only learned"
     )
     parser.add_argument("--until", type=_share, default=1.0, help="share that is read")
-    parser.add_argument("--every", type=_count, default=1, help="rank one in so many targets")
+    parser.add_argument("--every", type=positive, default=1, help="rank one in so many targets")
     parser.add_argument("--out", type=Path, required=True, help="where the JSON goes")
     options = parser.parse_args(arguments)
     try:
@@ -53,13 +54,6 @@ def _share(text: str) -> float:
     value = float(text)
     if not 0.0 <= value <= 1.0:
         raise argparse.ArgumentTypeError("a share is between 0 and 1")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("at least 1")
     return value
 
 

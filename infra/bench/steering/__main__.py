@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
+from infra.bench.scenario_command import code_without_run, scenario_parser
 from infra.bench.steering.scenario import Scenario, read_scenario
 from infra.bench.steering.world import POLICIES, Score, run
 
@@ -24,14 +23,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the scenario under every policy, write the scores, print them; the exit code."""
-    options = _parser().parse_args(arguments)
-    if options.schema:
-        schema = msgspec.json.schema(Scenario)
-        print(msgspec.json.format(msgspec.json.encode(schema)).decode())
-        return 0
-    if options.scenario is None or options.out is None:
-        print("steering: name --scenario and --out", file=sys.stderr)
-        return 2
+    parser = scenario_parser("python -m infra.bench.steering", __doc__, POLICIES)
+    options = parser.parse_args(arguments)
+    code = code_without_run(options, "steering", Scenario)
+    if code is not None:
+        return code
     try:
         scenario = read_scenario(options.scenario)
         scores = tuple(run(scenario, name, options.scenario.parent) for name in options.policies)
@@ -47,15 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.out.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
     _print(report)
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m infra.bench.steering", description=__doc__)
-    parser.add_argument("--scenario", type=Path, help="a scenario, as --schema says it")
-    parser.add_argument("--out", type=Path, help="scores of the policies, as JSON")
-    parser.add_argument("--policies", nargs="+", choices=POLICIES, default=POLICIES)
-    parser.add_argument("--schema", action="store_true", help="print the JSON Schema of scenarios")
-    return parser
 
 
 def _print(report: Report) -> None:

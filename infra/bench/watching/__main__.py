@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from infra.bench.drawing import Line, line_chart
+from infra.bench.scenario_command import code_without_run, positive, scenario_parser
 from infra.bench.watching.scenario import Scenario, read_scenario
 from infra.bench.watching.scores import PERIODS, Score
 from infra.bench.watching.world import POLICIES, run
@@ -27,13 +28,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the scenario under every policy, write and print the scores; the exit code."""
     options = _parser().parse_args(arguments)
-    if options.schema:
-        schema = msgspec.json.schema(Scenario)
-        print(msgspec.json.format(msgspec.json.encode(schema)).decode())
-        return 0
-    if options.scenario is None or options.out is None:
-        print("watching: name --scenario and --out", file=sys.stderr)
-        return 2
+    code = code_without_run(options, "watching", Scenario)
+    if code is not None:
+        return code
     try:
         scenario = read_scenario(options.scenario)
     except (OSError, msgspec.MsgspecError) as error:
@@ -71,21 +68,10 @@ def draw(report: Report) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m infra.bench.watching", description=__doc__)
-    parser.add_argument("--scenario", type=Path, help="a scenario, as --schema says it")
-    parser.add_argument("--out", type=Path, help="scores of the policies, as JSON")
+    parser = scenario_parser("python -m infra.bench.watching", __doc__, POLICIES)
     parser.add_argument("--plot", type=Path, help="the share of the optimum over time, as SVG")
-    parser.add_argument("--policies", nargs="+", choices=POLICIES, default=POLICIES)
-    parser.add_argument("--every", type=_count, default=4, help="score one in so many plays")
-    parser.add_argument("--schema", action="store_true", help="print the JSON Schema of scenarios")
+    parser.add_argument("--every", type=positive, default=4, help="score one in so many plays")
     return parser
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return value
 
 
 def _print(report: Report) -> None:

@@ -22,6 +22,8 @@ HABIT: Final = 2.5
 """How far the members of a household keep to their hours (von Mises)."""
 PARTIAL_RATIO: Final = 0.2
 """Of plays that are not left at once: those that end in the middle."""
+LEFT_RATIO_MAX: Final = 0.1
+"""Who watches less of a title has left it at once, for good."""
 PLAY_DAYS: Final = 0.75 / 24
 """From one play of a sitting to the next."""
 DROPPED: Final = 1 << 20
@@ -112,7 +114,7 @@ class Audience:
         return int(numbers[min(found, len(numbers) - 1)])
 
     def watch(self, profile: int, title: int, luck: float) -> float:
-        """The share of the title that is watched: under 0.1 it is left for good, 1 is its end."""
+        """The share of the title that is watched: under LEFT_RATIO_MAX it is left, 1 is its end."""
         person, show = int(self._sitting[profile]), int(self._shows.show_of[title])
         ratio = self._scenario.audience.abandon_ratio
         liked = np.exp(float(self._liking[person, show]))

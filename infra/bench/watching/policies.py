@@ -13,6 +13,7 @@ from agents.recommendation.popularity import WEEK_MS, Popularity
 from agents.recommendation.ridge import solve
 from agents.recommendation.tastes import Tastes
 from infra.bench.recommendations.viewers import Viewers
+from infra.bench.watching.audience import LEFT_RATIO_MAX
 from infra.bench.watching.shows import DAY_MS, START_MS, Ints, Shows, content_id_of, number_of
 from schemas.recommendations import RecommendationRow
 from schemas.watching import Watch
@@ -58,7 +59,7 @@ class Playhead:
         """The steps that the session fold tells of such a play."""
         self._sessions += 1
         self._take(profile, title, "started", 0.0, day)
-        if watched_ratio >= 0.1:
+        if watched_ratio >= LEFT_RATIO_MAX:
             self._take(profile, title, "progressed", 0.25, day)
         step = "completed" if watched_ratio == 1.0 else "abandoned"
         self._take(profile, title, step, watched_ratio, day)

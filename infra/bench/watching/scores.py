@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
+from infra.bench.watching.audience import LEFT_RATIO_MAX
 from infra.bench.watching.scenario import Scenario
 
 PERIODS: Final = 20
@@ -96,7 +97,7 @@ def score(
         next_episode_share=_ratio((each.next_gain, each.best_next_gain) for each in moments),
         hit_ratio=float(np.mean([each.hit for each in moments] or [0.0])),
         completed_ratio=float((watched == 1.0).mean()),
-        abandoned_ratio=float((watched < 0.1).mean()),
+        abandoned_ratio=float((watched < LEFT_RATIO_MAX).mean()),
         coverage_ratio=len({title for each in moments for title in each.listed}) / titles,
         plays=len(ends),
         ranked=len(moments),

@@ -19,7 +19,6 @@ OPTIMUM: Final = "optimum"
 POLICIES: Final = ("playhead", "model", "popular", "markov", "random", OPTIMUM)
 NEW_DAYS: Final = 14.0
 """So long a title that came during the run is new."""
-ABANDONED_RATIO: Final = 0.1
 
 _MAKERS: Final[dict[str, Callable[[Shows, int], Policy]]] = {
     "playhead": lambda shows, seed: Playhead(shows),
@@ -63,12 +62,14 @@ class _World:
         self._release(day)
         is_ranked = bool(self._is_ranked[number])
         is_used = luck[1] < self._scenario.audience.list_influence
-        situation = self._audience.situation(profile, place, day)
         if place == 0:
             self._audience.sit_down(profile, day, luck[0])
-        listed = self._list(profile, day, situation) if is_ranked or is_used else []
-        if is_ranked and situation.chances.any():
-            self.moments.append(self._moment(profile, day, situation, listed))
+        listed: list[int] = []
+        if is_ranked or is_used:
+            situation = self._audience.situation(profile, place, day)
+            listed = self._list(profile, day, situation)
+            if is_ranked and situation.chances.any():
+                self.moments.append(self._moment(profile, day, situation, listed))
         title = self._audience.choose(profile, place, day, listed if is_used else [], luck[2])
         if title is None:
             return

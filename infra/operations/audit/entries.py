@@ -6,9 +6,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from agents.license.chain import payload_hash
 from schemas import codec
 from schemas.errors import InvalidMessageError
+from streams.chain import payload_hash
 
 Where = Literal["log", "table"]
 """`license.decisions.v1` in Kafka, or `decisions_raw` in ClickHouse."""

@@ -8,9 +8,8 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from infra.operations.audit.entries import Entry, read_entry
-from schemas.errors import InvalidMessageError
 from schemas.secrets import SecretBytes
-from streams.authenticity import require_mac
+from streams.reader import is_genuine
 from streams.topics import LICENSE_DECISIONS
 
 POLL_MS: Final = 500
@@ -49,16 +48,8 @@ class LogPartition:
                 raw.offset,
                 raw.value or b"",
                 at_ms=raw.timestamp,
-                is_forged=not self._is_genuine(raw),
+                is_forged=not is_genuine(self._state_key, LICENSE_DECISIONS.name, raw),
             )
             for raw in records
             if raw.offset < self._end
         ]
-
-    def _is_genuine(self, raw: Any) -> bool:
-        try:
-            key, headers = (raw.key or b"").decode(), dict(raw.headers or ())
-            require_mac(self._state_key, LICENSE_DECISIONS.name, key, raw.value, headers)
-        except (InvalidMessageError, UnicodeDecodeError):
-            return False
-        return True

@@ -180,7 +180,6 @@ class Audit:
         self._total = self._done = 0
         self._breaks: list[Break] = []
         self._walks: dict[Where, list[Walk]] = {"log": [], "table": []}
-        self._outcomes = {"granted": 0, "denied": 0}
         self._waiting = self._expired = self._anchors_expired = 0
         self._anchors: list[Anchor] = []
 
@@ -208,7 +207,6 @@ class Audit:
             end = min(start + STRETCH_OFFSETS, until)
             entries = await log.until(end)
             self._note(in_log.take(entries))
-            self._count(entries)
             if table is not None:
                 found = await asyncio.to_thread(table.stretch, number, start, end)
                 compared = compare(number, entries, found, bounds)
@@ -250,11 +248,6 @@ class Audit:
             check = AnchorCheck(where, anchor, told_at=instant(self._checkpoint.at_ms))
         return _Course(where, number, kept_from_ms, check)
 
-    def _count(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            if entry.outcome in self._outcomes and not entry.is_forged:
-                self._outcomes[entry.outcome] += 1
-
     def _note(self, breaks: Iterable[Break]) -> None:
         self._breaks += breaks
 
@@ -262,12 +255,13 @@ class Audit:
         """When every partition was read."""
         by_place = {(b.where, b.partition, b.offset, b.kind): b for b in reversed(self._breaks)}
         breaks = sorted(by_place.values(), key=lambda b: (b.partition, b.offset, b.where))
+        in_log = self._walks["log"]
         report = AuditReport(
-            log=_place(self._walks["log"]),
+            log=_place(in_log),
             table=_place(self._walks["table"]) if reads_table else None,
-            granted=self._outcomes["granted"],
-            denied=self._outcomes["denied"],
-            void=sum(walk.void_count for walk in self._walks["log"]),
+            granted=sum(walk.outcomes["granted"] for walk in in_log),
+            denied=sum(walk.outcomes["denied"] for walk in in_log),
+            void=sum(walk.void_count for walk in in_log),
             waiting=self._waiting,
             expired=self._expired,
             anchors_expired=self._anchors_expired,

@@ -6,10 +6,10 @@ walk holds back what does not fit until it has seen its successor.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
-from agents.license.chain import VOID_KEPT_MAX, is_behind
 from infra.operations.audit.entries import Break, Entry, Kind, Where, break_at
+from streams.chain import VOID_KEPT_MAX, is_behind
 
 
 class Walk:
@@ -29,6 +29,8 @@ class Walk:
         self.last: Entry | None = None
         self.count = 0
         """Entries that were taken, repeated and void ones left out."""
+        self.outcomes: Counter[str] = Counter()
+        """Of those that counted and are genuine."""
         self.void_count = 0
         """Entries that never counted: another worker was first."""
         self._void: OrderedDict[str, None] = OrderedDict()
@@ -40,6 +42,8 @@ class Walk:
         if self._is_void(entry):
             return []
         self.count += 1
+        if not entry.is_forged:
+            self.outcomes[entry.outcome] += 1
         self.first = self.first or entry
         self.last = entry
         head, odd = self._head, self._odd
@@ -64,7 +68,7 @@ class Walk:
         return self._between(head, odd)
 
     def _is_void(self, entry: Entry) -> bool:
-        """As every reader sees it (`agents.license.chain`); a wrong MAC is told, whatever it is."""
+        """As every reader sees it (`streams.chain`); a wrong MAC is told, whatever it is."""
         if self._head is None or self._before is None or entry.is_forged or entry.previous is None:
             return False
         if not is_behind(entry.number, self._head.number) and entry.previous not in self._void:

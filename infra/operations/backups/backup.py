@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -21,14 +20,11 @@ from infra.operations.backups.archive import (
     writing,
 )
 from infra.operations.backups.contents import KEPT
-from infra.operations.log_access import reading
+from infra.operations.log_access import reading, records_before
 from infra.operations.moments import instant
 from infra.operations.operator import require_keys
 from streams.clock import Clock
 from streams.topic import Topic
-
-POLL_MS: Final = 500
-READ_RECORDS_MAX: Final = 5_000
 
 
 async def back_up(
@@ -89,7 +85,7 @@ async def _records(
     """In log order; of a compacted topic the newest of each key, where it was not removed."""
     for place, end in ends.items():
         kept: dict[bytes, BackupRecord] = {}
-        async for raw in _partition(consumer, place, end):
+        async for raw in records_before(consumer, place, end):
             key = raw.key or b""
             record = BackupRecord(
                 partition=place.partition, key=key, value=raw.value, headers=list(raw.headers)
@@ -102,16 +98,3 @@ async def _records(
                 kept[key] = record
         for record in kept.values():
             yield record
-
-
-async def _partition(
-    consumer: AIOKafkaConsumer, place: TopicPartition, end: int
-) -> AsyncIterator[Any]:
-    consumer.assign([place])
-    await consumer.seek_to_beginning(place)
-    while await consumer.position(place) < end:
-        fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=READ_RECORDS_MAX)
-        for raw in fetched.get(place, []):
-            if raw.offset >= end:
-                return
-            yield raw

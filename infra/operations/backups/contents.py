@@ -20,12 +20,14 @@ from streams.topics import (
     KEY_DELIVERIES,
     KEY_ENCRYPTION_KEYS,
     LICENSE_DECISIONS,
+    RECOMMENDATION_MODELS,
     RECOMMENDATION_UPDATES,
     REVOCATIONS,
     SESSION_FOLDS,
     SESSIONS,
     SIGNING_KEYS,
     STEERING_DECISIONS,
+    TITLE_FEEDBACK,
     WATCHES,
 )
 
@@ -42,6 +44,8 @@ KEPT: Final[tuple[Topic, ...]] = (
     LICENSE_DECISIONS,
     REVOCATIONS,
     SESSIONS,
+    TITLE_FEEDBACK,
+    RECOMMENDATION_MODELS,
     WATCHES,
 )
 """Records of truth: Kafka alone holds them, or holds them longer than anybody else."""
@@ -49,7 +53,7 @@ KEPT: Final[tuple[Topic, ...]] = (
 LEFT_OUT: Final[dict[Topic, str]] = {
     SIGNING_KEYS: "every start enrolls the identities of the key folder anew",
     SESSION_FOLDS: "names offsets of events that are not backed up; open sessions fold anew",
-    RECOMMENDATION_UPDATES: "is computed again from watches",
+    RECOMMENDATION_UPDATES: "is computed again from watches and feedback",
     BITRATE_DECISIONS: "counts for sessions that play now",
     BITRATE_POPULATION: "is learned again within hours",
     STEERING_DECISIONS: "counts for networks as they are now",

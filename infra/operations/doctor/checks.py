@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from infra.operations.doctor.account_events import check_account_events
 from infra.operations.doctor.finding import Check
 from infra.operations.doctor.key_rotation import check_key_rotation
 from infra.operations.doctor.log import (
@@ -27,6 +28,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("kafka", check_topics),
     ("enrollments", check_enrollments),
     ("key rotation", check_key_rotation),
+    ("account events", check_account_events),
     ("clickhouse", check_clickhouse),
     ("lag", check_lag),
     ("dead letters", check_dead_letters),

@@ -66,8 +66,8 @@ def refuse(letter: Letter, now_ms: int) -> str:
         return "it does not say where it came from"
     if letter.attempt > REDRIVES_MAX:
         return f"it came back {letter.attempt - 1} times: mend its agent first"
-    if is_acted_on(topic):
-        return f"others act on {topic.name}: playhead replay {topic.name} stores it"
+    if is_acted_on(topic) or _is_forged(topic, letter):
+        return _said(topic, letter)
     try:
         value = RecordReader(topic).read(_Stored(letter)).value
     except InvalidMessageError as error:
@@ -84,6 +84,16 @@ def _is_place(topic: Topic, partition: int) -> bool:
 def is_acted_on(topic: Topic) -> bool:
     """Whether the topic is an agent's word that other components act on."""
     return topic.writer not in _FRONT and any(reader != "analytics" for reader in topic.readers)
+
+
+def _is_forged(topic: Topic, letter: Letter) -> bool:
+    return topic.is_authenticated and letter.reason == "forged"
+
+
+def _said(topic: Topic, letter: Letter) -> str:
+    if _is_forged(topic, letter):
+        return "nobody who has the state key wrote it: find out who can write to Kafka"
+    return f"others act on {topic.name}: playhead replay {topic.name} stores it"
 
 
 def headers_back(letter: Letter) -> dict[str, bytes]:

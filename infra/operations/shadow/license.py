@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agents.license.chain import Chain, Standing
 from agents.license.decisions import Asking, Deciding, Knowledge, action_of, decide
 from agents.license.ledger import Ledger, Renewal
 from agents.license.plans import LicensePolicy
@@ -58,15 +57,12 @@ class LicenseShadow:
         self._knowledge = knowledge
         self._policy = policy
         self._ledger = Ledger(lease_ms=policy.lease_ms)
-        self._chain = Chain()
 
     def warm_up(self, record: Record[Any]) -> None:
         """Fold a recorded decision, or a lease, of before the window."""
         value = record.value
         if isinstance(value, LicenseDecision):
-            standing = self._chain.follow(value, record.partition, record.offset)
-            if standing is not Standing.VOID:
-                self._ledger.apply(value)
+            self._ledger.apply(value)
         elif isinstance(value, Lease):
             self._ledger.renew(value, record.timestamp_ms)
 

@@ -53,6 +53,8 @@ class PolicyReport(msgspec.Struct, kw_only=True):
     """Records of the window."""
     read: int = 0
     unreadable: int = 0
+    void: int = 0
+    """Never counted: of two workers another was first. Not judged again."""
     outside: int = 0
     """Decisions that no policy makes: ends, lapses, foreign keys; and the canary's."""
     same: int = 0
@@ -164,5 +166,6 @@ async def simulate_policy(
             if tally.report.read % SHOWN_EVERY == 0:
                 on_progress(tally.report)
     tally.report.unreadable = reader.unreadable_count
+    tally.report.void = reader.void_count
     on_progress(tally.report)
     return tally.finish()

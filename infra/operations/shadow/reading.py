@@ -12,8 +12,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.analytics.windows import Span, Window, find_spans
 from schemas.errors import InvalidMessageError
+from schemas.licenses import LicenseDecision
 from schemas.secrets import SecretBytes
 from streams.broker import Broker
+from streams.chain import Chain, Standing
 from streams.partitions import count_partitions
 from streams.reader import RecordReader
 from streams.records import Record
@@ -46,6 +48,8 @@ class ShadowReader:
         self._broker = broker
         self._state_key = state_key
         self.unreadable_count = 0
+        self.void_count = 0
+        """Decisions that never counted: of two workers another was first."""
 
     async def spans(self, topic: Topic, window: Window) -> dict[int, Span]:
         """The window by partition; those that are empty are left out."""
@@ -55,7 +59,8 @@ class ShadowReader:
         return {span.partition: span for span in found}
 
     async def records(self, topic: Topic, span: Span) -> AsyncGenerator[Record[Any], None]:
-        """Every readable record of the span; the others are counted."""
+        """Every record of the span that can be read and counts; the others are counted."""
+        chain = Chain() if topic.is_chained else None
         reader = RecordReader(topic, state_key=self._state_key)
         place = TopicPartition(self._broker.physical(topic.name), span.partition)
         async with _consumer(self._broker) as consumer:
@@ -67,9 +72,14 @@ class ShadowReader:
                     if raw.offset >= span.end:
                         return
                     try:
-                        yield reader.read(raw)
+                        record = reader.read(raw)
                     except InvalidMessageError:
                         self.unreadable_count += 1
+                        continue
+                    if chain is not None and _is_void(chain, record):
+                        self.void_count += 1
+                    else:
+                        yield record
 
     async def times(self, topic: Topic, spans: Mapping[int, Span]) -> tuple[int, int]:
         """The broker's times of the spans' first and last records; zeros where none is readable."""
@@ -114,3 +124,7 @@ class ShadowReader:
         finally:
             for stream in streams:
                 await stream.aclose()
+
+
+def _is_void(chain: Chain, record: Record[LicenseDecision]) -> bool:
+    return chain.follow(record.value, record.partition, record.offset) is Standing.VOID

@@ -226,6 +226,26 @@ def test_profiles_are_created_changed_and_deleted_up_to_their_limit(story: Story
     assert reason_of(gone.answer) == "unknown-profile"
 
 
+def test_a_name_comes_sealed_or_from_an_older_gateway(story: Story) -> None:
+    story.sign_up()
+    create = CreateProfile(account_id=ACCOUNT_ID, sealed=b"")
+    assert reason_of(story.tell(create).answer) == "name"
+    assert reason_of(story.tell(create, Credentials()).answer) == "name"
+    answer = story.tell(create, Credentials(profile_name="n" * 65)).answer
+    assert isinstance(answer, AccountView)
+    (profile,) = answer.profiles
+    assert profile.name == "n" * 64
+    change = UpdateProfile(account_id=ACCOUNT_ID, profile_id=profile.profile_id, sealed=b"")
+    for credentials, command, name in (
+        (Credentials(profile_name="Ada"), change, "Ada"),
+        (None, replace(change, sealed=None, name="Bea"), "Bea"),
+        (None, replace(change, sealed=None, language="de"), "Bea"),
+    ):
+        answer = story.tell(command, credentials).answer
+        assert isinstance(answer, AccountView)
+        assert answer.profiles[0].name == name
+
+
 def test_a_language_that_is_none_is_refused(story: Story) -> None:
     story.sign_up()
     command = CreateProfile(account_id=ACCOUNT_ID, name="Ada", language="not a tag")

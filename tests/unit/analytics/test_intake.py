@@ -15,6 +15,7 @@ from agents.analytics.event_table import EventTableReader
 from agents.analytics.identities import SeenIdentities
 from agents.analytics.intake import DecisionIntake, Intake
 from agents.analytics.intakes import Intakes
+from agents.analytics.void_marks import StoredDecision
 from schemas import codec
 from schemas.events import Heartbeat
 from schemas.ids import uuid7
@@ -51,6 +52,11 @@ class Landing:
 
     async def known_decisions(self, topic: str, identities: Collection[str]) -> set[str]:
         return set(identities) if self._is_there() else set()
+
+    async def decisions_before(
+        self, topic: str, partition: int, offset: int, *, count_max: int
+    ) -> list[StoredDecision]:
+        return []
 
     async def stored_offsets(self) -> Collection[int]:
         return {record.offset for record in self._chunk.records()} if self._is_there() else ()
@@ -114,6 +120,11 @@ class Holding:
 
     async def known_decisions(self, topic: str, identities: Collection[str]) -> set[str]:
         return set()
+
+    async def decisions_before(
+        self, topic: str, partition: int, offset: int, *, count_max: int
+    ) -> list[StoredDecision]:
+        return []
 
 
 async def test_what_was_stored_is_asked_for_however_far_apart_two_topics_stand() -> None:

@@ -149,6 +149,24 @@ def test_an_empty_buffer_that_starved_holds_the_ceiling_down() -> None:
     assert choices[0].height == 720
 
 
+def test_a_buffer_that_was_never_full_did_not_starve() -> None:
+    seen = [transfer(number, 6500, buffer_ms=2_000) for number in range(3)]
+    starved = msgspec.structs.replace(transfer(3, 6500, buffer_ms=2_000), is_starved=True)
+    _, choices = run([*seen, starved])
+    assert {choice.facts.rule for choice in choices} == {"futures"}
+
+
+def test_who_starved_and_is_filled_again_is_held_down_no_more() -> None:
+    state, _ = run(transfer(number, 6500) for number in range(8))
+    starved = msgspec.structs.replace(transfer(8, 6500, buffer_ms=0), is_starved=True)
+    state, _ = run([starved], state)
+    held = state.ceiling_kbps
+    _, choices = run([transfer(9, 6500, buffer_ms=8_000)], state)
+    assert held is not None
+    assert choices[-1].facts.rule == "futures"
+    assert (choices[-1].ceiling_kbps or 0) > held
+
+
 def test_decisions_are_two_seconds_apart_and_the_latest_wins() -> None:
     state, choices = run(transfer(n, 50_000) for n in range(2))
     planned_at_ms = state.planned_at_ms
@@ -267,6 +285,27 @@ def test_a_segment_on_its_way_is_settled_and_the_next_one_is_asked_for() -> None
     assert len(full.flight_bytes) == 0
     assert (full.sizes_bytes[0] == LONG.sizes_bytes[4]).all()
     assert list(request.reported_s) == [4.0] * 4
+
+
+@pytest.mark.parametrize(("kbps", "holds_s"), [(20_000, 12.0), (1_100, 30.0)])
+def test_a_player_that_waits_with_a_full_buffer_holds_no_more(kbps: int, holds_s: float) -> None:
+    """A rung of 1,000 kbit/s leaves it nearly all the time to wait, or none."""
+    state = SessionState()
+    for number in range(8):
+        fetched = transfer(number, kbps, buffer_ms=min(12_000, 3_000 * (number + 1)))
+        seen = msgspec.structs.replace(fetched, transfer_bytes=1_000 * SEGMENT_MS // 8)
+        state = observe(state, seen)
+    assert request_of(state, LONG, 12_000, state.last_seen_ms).buffer_s_max == holds_s
+    fuller = observe(state, transfer(8, kbps, buffer_ms=45_000))
+    assert request_of(fuller, LONG, 12_000, fuller.last_seen_ms).buffer_s_max == 45.0
+
+
+def test_a_buffer_that_drains_says_nothing_of_what_it_holds() -> None:
+    state = SessionState()
+    for number in range(8):
+        seen = transfer(number, 20_000, buffer_ms=12_000 - 3_000 * min(number, 3))
+        state = observe(state, msgspec.structs.replace(seen, transfer_bytes=500_000))
+    assert not state.has_waited
 
 
 @pytest.mark.parametrize(

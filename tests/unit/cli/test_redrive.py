@@ -84,6 +84,11 @@ def test_what_only_analytics_reads_may_go_back() -> None:
     assert refuse(letter, NOW_MS) == ""
 
 
+def test_what_was_forged_stays() -> None:
+    letter = a_letter("account.events.v1", reason="forged", source_partition=0)
+    assert "state key" in refuse(letter, NOW_MS)
+
+
 def test_what_cannot_be_read_would_only_come_back() -> None:
     assert "cannot read" in refuse(a_letter(value=b"\xff"), NOW_MS)
 

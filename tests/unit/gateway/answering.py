@@ -39,9 +39,12 @@ from schemas.recommendations import (
     ExpertPart,
     ExplainTitle,
     ForgetProfile,
+    GetFeedback,
     GetRecommendations,
     GetResumePoint,
     GetSimilar,
+    GiveFeedback,
+    ProfileFeedback,
     ProfileForgotten,
     RecommendationRow,
     Recommendations,
@@ -49,6 +52,7 @@ from schemas.recommendations import (
     ResumePoint,
     SimilarTitles,
     TitleExplained,
+    TitleFeedback,
 )
 from schemas.sessions import (
     Devices,
@@ -105,8 +109,33 @@ def _explained(question: ExplainTitle) -> TitleExplained:
     )
 
 
+def _kept(given: GiveFeedback) -> TitleFeedback:
+    return TitleFeedback(
+        profile_id=given.profile_id,
+        account_id=given.changes.account_id,
+        content_id=given.content_id,
+        at_ms=NOW_MS,
+        thumb=given.thumb,
+        is_hidden=given.is_hidden,
+        is_favorite=given.is_favorite,
+    )
+
+
+def _said(question: GetFeedback) -> ProfileFeedback:
+    said = TitleFeedback(
+        profile_id=question.profile_id,
+        account_id="",
+        content_id="title-1",
+        at_ms=NOW_MS,
+        thumb="up",
+    )
+    return ProfileFeedback(profile_id=question.profile_id, titles=(said,))
+
+
 _RECOMMENDED: Final[dict[type, Callable[[Any], Any]]] = {
     GetRecommendations: _rows,
+    GiveFeedback: _kept,
+    GetFeedback: _said,
     ExplainTitle: _explained,
     GetSimilar: lambda question: SimilarTitles(content_id=question.content_id, items=()),
     GetResumePoint: lambda _: ResumePoint(playhead_ms=61_000),

@@ -101,12 +101,13 @@ async def test_recommendations_come_from_their_agent(
     world: World, client: aiohttp.ClientSession
 ) -> None:
     let_all_answer(world)
-    status, body = await _rows(world, client, world.new_id(), "?count=5")
+    status, body = await _rows(world, client, world.new_id(), "?count=5&os=webOS")
     assert status == 200
     assert set(body) == {"rows", "model_version", "as_of"}
     assert body["rows"][0]["items"][0]["reason"] == "popular now"
     (asked,) = (q for _, _, q in world.asker.asked if isinstance(q, GetRecommendations))
     assert (asked.count, asked.region, asked.plan, asked.maturity) == (5, "DE", "standard", 18)
+    assert asked.os == "webOS"
     for wrong in ("0", "101", "x", "-1", "9" * 20):
         assert (await _rows(world, client, world.new_id(), f"?count={wrong}"))[0] == 400
 

@@ -4,75 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
-import msgspec
 import pytest
 
-from gateway.gateway import GATEWAY, Gateway
 from gateway.pacing import TOO_MANY
-from gateway.serve import Listening
 from streams.producer import UnavailableError
 from streams.topics import PLAYBACK_EVENTS
 from tests.gateway_fakes import World
-from tests.unit.gateway.wire_events import an_event
-
-Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-class Served:
-    """A gateway, and connections to it."""
-
-    def __init__(self, world: World, gateway: Gateway, port: int) -> None:
-        self.world = world
-        self.gateway = gateway
-        self._port = port
-
-    def fill(self, share: float) -> None:
-        """Let so much of the room for work be taken by others."""
-        self.gateway.work.held_bytes = int(share * self.gateway.work.bytes_max)
-
-    async def connect(self) -> Stream:
-        return await asyncio.open_connection("127.0.0.1", self._port)
-
-    def post(self, event_type: str = "heartbeat", *headers: str, pad: int = 0) -> bytes:
-        claims = self.world.session_claims()
-        body = msgspec.json.encode(an_event(claims.sid, type=event_type, pad="x" * pad))
-        lines = [
-            f"POST /s/{self.world.session_token(claims)}/events HTTP/1.1",
-            "Host: x",
-            "Content-Type: application/json",
-            f"Content-Length: {len(body)}",
-            *headers,
-        ]
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-@asynccontextmanager
-async def serving(world: World, **limits: int) -> AsyncIterator[Served]:
-    changed = msgspec.structs.replace(world.config.limits, **limits)
-    world.config = msgspec.structs.replace(world.config, limits=changed)
-    listening = Listening(world.ports())
-    announced = await listening.start()
-    try:
-        yield Served(world, listening.app[GATEWAY], announced.port)
-    finally:
-        await listening.stop()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110 - of several tasks
-            await asyncio.sleep(0.01)
-
-
-async def answer_of(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    async with asyncio.timeout(5):
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-        body = await reader.readexactly(int(length or 0))
-    return int(head.split()[1]), body
+from tests.unit.gateway.served import answer_of, serving, until
 
 
 async def test_a_connection_serves_on_after_refusals(world: World) -> None:
@@ -207,7 +146,7 @@ async def test_a_connection_holds_only_so_much(world: World) -> None:
     """Given a peer that pipelines behind a request, when it is too much, then it is cut off."""
     async with serving(world, connection_bytes_max=20_000) as served:
         acknowledged = asyncio.Event()
-        world.publisher.delay = acknowledged.wait  # type: ignore[assignment]
+        world.publisher.delay = acknowledged.wait
         reader, writer = await served.connect()
         writer.write(served.post(pad=5_000) * 5)
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
@@ -240,7 +179,7 @@ async def test_one_session_cannot_take_all_the_room(world: World) -> None:
     """Given a session whose POSTs wait for the broker, then others still find room."""
     async with serving(world, events_work_bytes_max=64 << 10) as served:
         acknowledged = asyncio.Event()
-        world.publisher.delay = acknowledged.wait  # type: ignore[assignment]
+        world.publisher.delay = acknowledged.wait
         greedy = served.post("play")
         statuses: list[int] = []
 

@@ -7,6 +7,7 @@ import pytest
 
 from schemas import codec
 from schemas.accounts import (
+    CreateProfile,
     Credentials,
     GetDeviceNames,
     NameDevice,
@@ -59,6 +60,26 @@ async def test_a_pin_reaches_the_agent_only_sealed(
     async with client.put(f"{path}/pin", json={"pin": None}, headers=headers) as answer:
         assert answer.status == 200
     assert opened(world, asked(world, SetPin)).pin == ""
+
+
+async def test_a_name_reaches_the_agent_only_sealed(
+    world: World, client: aiohttp.ClientSession
+) -> None:
+    let_all_answer(world)
+    headers = bearer(world.access_token(ACCOUNT_ID))
+    body = {"name": "Countess of Lovelace"}
+    async with client.post("/v1/profiles", json=body, headers=headers) as answer:
+        assert answer.status == 201
+    async with client.patch(f"/v1/profiles/{PROFILE_ID}", json=body, headers=headers) as answer:
+        assert answer.status == 200
+    for _, _, command in world.asker.asked:
+        assert b"Lovelace" not in codec.encode(command)
+    for type_ in (CreateProfile, UpdateProfile):
+        assert opened(world, asked(world, type_)).profile_name == "Countess of Lovelace"
+    body = {"language": "de"}
+    async with client.patch(f"/v1/profiles/{PROFILE_ID}", json=body, headers=headers) as answer:
+        assert answer.status == 200
+    assert asked(world, UpdateProfile).sealed is None
 
 
 @pytest.mark.parametrize("pin", ["", "123", "123456789", "12ab", "१२३४", 1234])

@@ -21,6 +21,7 @@ from schemas.licenses import BoundKeys, Entitlement, Keys, LicenseDecision
 from schemas.sessions import Device, GetEntitlement, GetKeys, OpenSession, SessionOpened
 from streams.binding import Transcript, open_keys
 from streams.broker import Broker
+from streams.clock import steady_clock
 from streams.identity import Identity
 from streams.records import Record
 from streams.topics import LICENSE_DECISIONS, LICENSE_REQUESTS
@@ -29,8 +30,6 @@ from tests.gateway_fakes import MemoryClock, MemoryDesk, MemoryPublisher
 from tests.unit.license.facts import an_account, an_open
 from tests.unit.license.key_service import give, keks_of, lose
 
-SOON_AFTER_START_MS = 1_000
-"""A view that has read nothing yet counts as read at 0."""
 DEVICE = X25519PrivateKey.from_private_bytes(b"d" * 32)
 PUBLIC_KEY = base64url(DEVICE.public_key().public_bytes_raw())
 
@@ -39,7 +38,7 @@ class House:
     """One agent that knows an account, a title and keys of its own."""
 
     def __init__(self) -> None:
-        clock = MemoryClock(SOON_AFTER_START_MS)
+        clock = MemoryClock()
         self.publisher = MemoryPublisher(clock)
         self.desk = MemoryDesk()
         ports: Any = ShellPorts(
@@ -59,11 +58,17 @@ class House:
         self.agent._registrar._view.reach_end = _empty  # type: ignore[method-assign, assignment]
         self.agent._views._accounts.take(_record(an_account(), "account-1"))
         self.agent._views._titles.take(_record(a_title(), "tears"))
+        self.seen_ms_ago(0)
         self.keys = self.agent._keys
         numbers: Iterator[int] = iter(range(1, 99))
         self.keys.make_missing(
             "tears", ("sd", "hd"), now_ms=0, randomness=lambda n: next(numbers).to_bytes(n, "big")
         )
+
+    def seen_ms_ago(self, age_ms: int) -> None:
+        """When accounts, titles and revocations were last seen at their ends."""
+        for view in self.agent._views._views:
+            view._seen_end_at_ms = steady_clock() - age_ms
 
     async def ask(self, body: OpenSession | GetKeys | GetEntitlement) -> msgspec.Struct:
         request = Request(
@@ -120,6 +125,15 @@ async def test_leave_for_an_upstream_is_what_stands_in_the_log(house: House) -> 
         status=403, reason="foreign-key"
     )
     assert house.decisions[-1].entitlement is None
+
+
+async def test_who_has_not_seen_the_revocations_lately_grants_nothing(house: House) -> None:
+    house.seen_ms_ago(POLICY.view_age_ms_max + 1_000)
+    refused = await house.ask(an_open(1))
+    assert isinstance(refused, Refused)
+    assert (refused.status, refused.reason) == (503, "stale-account")
+    house.seen_ms_ago(0)
+    assert isinstance(await house.ask(an_open(2)), SessionOpened)
 
 
 async def test_leave_for_an_upstream_needs_no_key_service(house: House) -> None:

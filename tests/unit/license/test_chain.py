@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from agents.license.chain import Chain, Standing, decision_hash
 from agents.license.decisions import decide
 from agents.license.ledger import Ledger
 from agents.license.plans import POLICY
 from schemas.licenses import LicenseDecision
+from streams.chain import Chain, Standing, decision_hash
 from tests.unit.license.facts import an_open, asking, some_knowledge
 
 
@@ -40,6 +40,13 @@ def test_a_repeated_decision_does_not_count() -> None:
     decisions = some_decisions(5)
     found = standings([*decisions[:3], decisions[0], *decisions[3:]])
     assert found == [Standing.NEXT] * 3 + [Standing.VOID] + [Standing.NEXT] * 2
+
+
+def test_a_copy_of_the_newest_voids_nothing_that_follows_it() -> None:
+    """Whoever can write to Kafka can copy a record with its MAC."""
+    decisions = some_decisions(5)
+    found = standings([*decisions[:3], decisions[2], decisions[2], *decisions[3:]])
+    assert found == [Standing.NEXT] * 3 + [Standing.VOID] * 2 + [Standing.NEXT] * 2
 
 
 def test_decisions_from_before_they_had_numbers_count() -> None:

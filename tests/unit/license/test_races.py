@@ -10,18 +10,29 @@ from typing import Any, Literal
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from agents.license.chain import Chain, Standing
 from agents.license.decisions import decide
 from agents.license.ledger import Ledger
 from agents.license.plans import POLICY
 from schemas.licenses import LicenseDecision
 from schemas.sessions import EndSession
+from streams.chain import Chain, Standing
 from tests.builders import NOW_MS
 from tests.unit.license.facts import an_account, an_open, asking, some_knowledge
 
 LIMITS: dict[str, int] = {"basic": 1, "standard": 2}
-Move = tuple[Literal["open", "end", "read", "send", "late", "restart"], int, int]
-MOVES: tuple[Any, ...] = ("open", "open", "open", "end", "read", "send", "send", "late", "restart")
+Move = tuple[Literal["open", "end", "read", "send", "late", "copy", "restart"], int, int]
+MOVES: tuple[Any, ...] = (
+    "open",
+    "open",
+    "open",
+    "end",
+    "read",
+    "send",
+    "send",
+    "late",
+    "copy",
+    "restart",
+)
 BOTH_FOR_THE_LAST: list[Move] = [("open", 0, 0), ("open", 1, 1), ("send", 0, 1), ("send", 1, 1)]
 SLEPT: list[Move] = [
     ("open", 0, 0),
@@ -29,6 +40,15 @@ SLEPT: list[Move] = [
     ("send", 1, 2),
     ("send", 0, 1),
 ]
+COPIED: list[Move] = [
+    ("open", 0, 0),
+    ("send", 0, 1),
+    ("copy", 0, 0),
+    ("restart", 0, 0),
+    ("open", 0, 0),
+    ("send", 0, 1),
+]
+"""By whoever can write to Kafka, with its MAC."""
 
 
 @dataclass
@@ -56,7 +76,9 @@ class Worker:
 
     def read(self, records: int) -> None:
         for decision in self.log.records[self.position : self.position + records]:
-            if decision.decision_id not in self.own:
+            if decision.decision_id in self.own:
+                self.own.discard(decision.decision_id)
+            else:
                 standing = self.chain.follow(decision, 0, self.position)
                 if standing is not Standing.VOID:
                     self.ledger.apply(decision)
@@ -113,6 +135,8 @@ def play(log: Log, plan: str, moves: list[Move], *, workers: int = 3) -> None:
                 decisions = log.late[many % len(log.late)]
                 log.records.append(decisions.pop(0))
                 log.late = [left for left in log.late if left]
+            case "copy" if log.records:
+                log.records.append(log.records[-1 - many % len(log.records)])
             case "restart":
                 everybody[who % workers] = worker.ended()
 
@@ -148,6 +172,7 @@ def test_the_last_slot_is_given_once_whoever_thinks_that_it_is_his(
 
 @settings(max_examples=400)
 @given(stories)
+@example(COPIED)
 def test_what_somebody_was_told_counts_for_every_reader(moves: list[Move]) -> None:
     log = Log()
     play(log, "standard", moves)

@@ -44,6 +44,7 @@ class MemoryReader:
     """A log of decisions in two partitions."""
 
     unreadable_count = 1
+    void_count = 0
 
     def __init__(self, *partitions: list[LicenseDecision]) -> None:
         self._partitions = partitions

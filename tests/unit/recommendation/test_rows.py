@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from collections import Counter
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_a_new_profile_gets_what_is_popular_now() -> None:
     found = rows(tastes, catalog(a_title("a"), a_title("b"), a_title("c")), profile_id="nobody")
     assert ids(found["trending"]) == ["b", "a"]
     assert "continue-watching" not in found
-    assert "top-picks" not in found
+    assert ids(found["top-picks"])[:2] == ["b", "a"]
 
 
 def test_where_nothing_was_watched_the_newest_come_first() -> None:
@@ -132,6 +133,41 @@ def test_rows_are_cut_to_the_count() -> None:
     titles = catalog(*(a_title(f"t{n}") for n in range(30)))
     found = listing(Tastes(), titles).rows("p", ADULT, NOW_MS, count=5)
     assert [len(row.items) for row in found] == [5]
+
+
+def watched_in(region: str, os: str, content_id: str, count: int) -> list[Watch]:
+    name = f"{region}-{os}-{content_id}"
+    return [
+        a_watch(content_id, profile_id=f"{name}-{n}", region=region, os=os) for n in range(count)
+    ]
+
+
+def first_picks(tastes: Tastes, region: str, os: str) -> list[str]:
+    viewer = Viewer(maturity=18, region=region, plan="basic", os=os)
+    found = rows(tastes, catalog(*map(a_title, "abcd")), viewer=viewer, profile_id="nobody")
+    return ids(found["top-picks"])
+
+
+def test_who_watched_nothing_gets_what_its_region_and_such_devices_watch() -> None:
+    watches = [
+        *watched_in("DE", "webOS", "a", 60),
+        *watched_in("DE", "iOS", "b", 50),
+        *watched_in("SE", "webOS", "c", 40),
+        *watched_in("SE", "iOS", "d", 30),
+    ]
+    random.Random(7).shuffle(watches)
+    tastes = fed(*watches)
+    assert first_picks(tastes, "DE", "webOS")[0] == "a"
+    assert first_picks(tastes, "DE", "iOS")[0] == "b"
+    assert first_picks(tastes, "SE", "webOS")[0] == "c"
+    assert first_picks(tastes, "SE", "iOS")[0] == "d"
+    assert first_picks(tastes, "", "") == first_picks(tastes, "FR", "tvOS")
+    assert first_picks(tastes, "SE", "")[:2] == ["c", "d"]
+
+
+def test_a_few_watches_of_a_region_say_little() -> None:
+    tastes = fed(*watched_in("DE", "", "a", 60), *watched_in("SE", "", "b", 2))
+    assert first_picks(tastes, "SE", "")[0] == "a"
 
 
 NAMES = [f"t{n}" for n in range(8)]

@@ -24,7 +24,7 @@ async def test_a_solve_runs_beside_the_loop_once_it_is_due() -> None:
     model = Adopting()
     learned(list(list_plays(60, 80, 50, seed=1)), model, solves=False)
     assert model.is_solve_due
-    solver = Solver(model, look_s=0.001)
+    solver = Solver(lambda: model, look_s=0.001)
     solver.start()
     try:
         await asyncio.wait_for(model.taken.wait(), 60)
@@ -34,7 +34,7 @@ async def test_a_solve_runs_beside_the_loop_once_it_is_due() -> None:
 
 
 async def test_a_solver_stops_whether_it_began_or_not() -> None:
-    solver = Solver(Blend())
+    solver = Solver(Blend)
     await solver.stop()
     solver.start()
     await solver.stop()

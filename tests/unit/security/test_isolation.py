@@ -28,6 +28,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "putPin": {"pin": "4711", "password": "long enough"},
     "unlockProfile": {"pin": "4711"},
     "changeDevice": {"name": "Living room"},
+    "putFeedback": {"thumb": "up"},
 }
 ROLES = ("operator", "billing", "catalog", "ingest", "edge", "packager")
 

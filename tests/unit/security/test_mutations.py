@@ -174,7 +174,7 @@ async def test_an_answer_opens_for_its_own_question_and_gateway_alone() -> None:
     restarted = SimpleNamespace(
         reply_key=again._reply_key.current, role="license", answer=waiting.answer
     )
-    with pytest.raises(InvalidMessageError, match="sealed"):
+    with pytest.raises(InvalidMessageError, match="forged"):  # nor was it made for the new key
         again._opened(restarted, dict(answer.headers), answer.value)  # type: ignore[arg-type]
     other.asker._open[request_id] = waiting
     other.asker._take(answer)  # enrolled by another root

@@ -17,9 +17,17 @@ from streams.broker import Broker
 from streams.identity import Identity
 from streams.records import Record
 from streams.replies import Desk
-from streams.reply_key import ReplyKey
-from streams.requests import Asker, NoAnswerError, reply_info
-from streams.sealing import unseal
+from streams.reply_key import ReplyKey, context_info, context_signed
+from streams.requests import (
+    AGENT_HEADER,
+    CONTEXT_HEADER,
+    REQUEST_HEADER,
+    SIGNATURE_HEADER,
+    Asker,
+    NoAnswerError,
+    reply_info,
+)
+from streams.sealing import OpeningContext, SealingContext
 from streams.topic import Topic
 from streams.topics import ACCOUNT_REQUESTS, GATEWAY_REPLIES, KEY_REQUESTS
 
@@ -161,12 +169,98 @@ async def test_nobody_opens_an_old_answer_after_a_restart(stage: Stage) -> None:
     second._take(reply)
     assert not opened.answer.done()
     info = reply_info(request.request_id, stage.agent.key_id)
-    for key in (second._reply_key.current, stage.gateway.sealing, stage.agent.sealing):
+    encapsulated = dict(reply.headers)[CONTEXT_HEADER]
+    for key in (second._reply_key.current.private, stage.gateway.sealing, stage.agent.sealing):
+        context = OpeningContext(key, encapsulated, context_info(stage.agent.key_id))
         with pytest.raises(InvalidMessageError, match="sealed"):
-            unseal(reply.value, key, info)
+            context.open(reply.value, info)
     opened.answer.set_exception(NoAnswerError("over"))
     with pytest.raises(NoAnswerError):
         await again
+
+
+async def test_answers_of_a_minute_share_one_exchange_and_one_signature(stage: Stage) -> None:
+    asker = stage.asker()
+    replies = []
+    for _ in range(3):
+        waiting = ask(asker)
+        await stage.request()
+        replies.append(await stage.reply())
+        asker._take(replies[-1])
+        assert await waiting == Done()
+        stage.wire.written.clear()
+    contexts = {dict(each.headers)[CONTEXT_HEADER] for each in replies}
+    assert len(contexts) == 1
+    assert len({each.value for each in replies}) == 3
+    ((name, signed),) = stage.desk._contexts.items()
+    stage.desk._forget(name, signed)
+    waiting = ask(asker)
+    await stage.request()
+    asker._take(await stage.reply())
+    assert await waiting == Done()
+    ((_, renewed),) = stage.desk._contexts.items()
+    assert {renewed.context.encapsulated} != contexts, "forgotten, it does not come again"
+
+
+async def test_an_answer_counts_for_its_own_request_alone(stage: Stage) -> None:
+    """Of two in one context, neither is the other's, whatever its headers say."""
+    asker = stage.asker()
+    first = ask(asker, "first")
+    await stage.request()
+    reply = await stage.reply()
+    stage.wire.written.clear()
+    second = ask(asker, "second")
+    await stage.request()
+    other = next(name for name in asker._open if name.startswith("second"))
+    turned = {**dict(reply.headers), REQUEST_HEADER: other.encode()}
+    asker._take(Consumed(other, reply.value, turned))
+    assert not asker._open[other].answer.done()
+    asker._take(await stage.reply())
+    asker._take(reply)
+    assert [await first, await second] == [Done(), Done()]
+
+
+async def test_a_context_that_another_made_is_not_believed(stage: Stage) -> None:
+    """Who knows the reply key from the request, but has no enrolled key, makes none."""
+    asker = stage.asker()
+    waiting = ask(asker)
+    request = await stage.request()
+    intruder = identity("license")
+    for signer in (intruder, stage.gateway):
+        info = context_info(stage.agent.key_id)
+        context = SealingContext(request.reply_key, info)
+        signed = context_signed(info, request.reply_key, context.encapsulated)
+        headers = {
+            REQUEST_HEADER: request.request_id.encode(),
+            AGENT_HEADER: stage.agent.key_id.encode(),
+            CONTEXT_HEADER: context.encapsulated,
+            SIGNATURE_HEADER: signer.sign(signed),
+        }
+        sealed = context.seal(
+            codec.encode(Done()), reply_info(request.request_id, stage.agent.key_id)
+        )
+        asker._take(Consumed("x", sealed, headers))
+    (still,) = asker._open.values()
+    assert not still.answer.done()
+    asker._take(await stage.reply())
+    assert await waiting == Done()
+
+
+async def test_an_asker_of_the_version_before_is_answered_as_it_knows(stage: Stage) -> None:
+    """And such an answer is understood by one of this version."""
+    asker = stage.asker()
+    waiting = ask(asker)
+    await stage.request()
+    _, key, _, headers = stage.wire.rows[-1]
+    del headers[CONTEXT_HEADER]
+    reply = await stage.reply()
+    assert CONTEXT_HEADER not in dict(reply.headers)
+    changed = bytes([reply.value[0] ^ 1]) + reply.value[1:]
+    asker._take(Consumed(key, changed, dict(reply.headers)))
+    (still,) = asker._open.values()
+    assert not still.answer.done()
+    asker._take(reply)
+    assert await waiting == Done()
 
 
 async def test_the_key_is_replaced_by_time_alone() -> None:
@@ -179,9 +273,9 @@ async def test_the_key_is_replaced_by_time_alone() -> None:
             if key.current is not seen[-1]:
                 seen.append(key.current)
     key.stop()
-    assert len({each.public_key().public_bytes_raw() for each in seen}) == 4
+    assert len({each.public for each in seen}) == 4
     assert key.current is not seen[-1], "stopped, it forgets"
-    assert "***" in repr(key)
+    assert "***" in repr(key.current)
 
 
 def test_every_request_topic_is_answered_by_one_role() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from agents.license.chain import Chain
 from infra.operations.audit.comparing import Bounds
 from infra.operations.audit.entries import Entry, read_entry
 from schemas import codec
 from schemas.licenses import DecisionFacts, LicenseDecision
+from streams.chain import Chain
 from tests.builders import NOW_MS
 
 DAY_MS = 86_400_000

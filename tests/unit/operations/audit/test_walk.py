@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from agents.license.chain import decision_hash
 from infra.operations.audit.entries import Break, Entry, read_entry
 from infra.operations.audit.walk import Walk
 from schemas.licenses import LicenseDecision
+from streams.chain import decision_hash
 from tests.builders import NOW_MS
 from tests.unit.operations.audit.records import changed, entries, some_payloads
 
@@ -71,7 +71,7 @@ def test_the_records_of_a_second_writer_never_counted(at: int, count: int) -> No
     walk = Walk("log", 3, kept_from_ms=0)
     assert [b for e in [*CHAIN[: at + 1], *second, *later] for b in walk.take(e)] == []
     assert walk.end() == []
-    assert (walk.void_count, walk.count) == (count, COUNT)
+    assert (walk.void_count, walk.count, walk.outcomes.total()) == (count, COUNT, COUNT)
 
 
 @given(st.integers(0, COUNT - 1))

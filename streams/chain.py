@@ -89,6 +89,9 @@ class Chain:
             self._heads[partition] = head
         head.next_offset = offset + 1
         name = decision_hash(decision)
+        if name == head.hash:  # a copy of the newest: what follows that one still counts
+            self.void_count += 1
+            return Standing.VOID
         if is_behind(decision.number, head.number) or decision.previous in head.void:
             head.void[name] = None
             if len(head.void) > VOID_KEPT_MAX:

@@ -1,0 +1,1 @@
+DROP VIEW IF EXISTS ${database}.title_feedback ${on_cluster} SYNC;
