@@ -14,6 +14,7 @@ import numpy as np
 
 from agents.analytics.windows import Window
 from agents.recommendation.blend import Blend
+from agents.recommendation.choices import Choices
 from agents.recommendation.model import Context
 from agents.recommendation.offers import Offers
 from agents.recommendation.profile import Learned, ProfileState, apply
@@ -24,12 +25,13 @@ from infra.deployment import Deployment
 from infra.operations.log_access import publishing, read_newest, saying_why
 from infra.operations.operator import call_gateway, require_keys
 from infra.operations.shadow.reading import ShadowReader
+from schemas.accounts import Account
 from schemas.catalog import Title
 from schemas.errors import PlayheadError
 from schemas.recommendations import ModelStart
 from schemas.watching import Watch
 from streams.clock import system_clock
-from streams.topics import CATALOG_TITLES, RECOMMENDATION_MODELS, WATCHES
+from streams.topics import ACCOUNTS, CATALOG_TITLES, RECOMMENDATION_MODELS, WATCHES
 
 KEY: Final = "titles"
 TOP: Final = 10
@@ -92,9 +94,15 @@ class TwoModels:
     """Both fed with the same watches; pure."""
 
     def __init__(
-        self, old_since_ms: int, new_since_ms: int, titles: Mapping[str, Title], total: int
+        self,
+        old_since_ms: int,
+        new_since_ms: int,
+        titles: Mapping[str, Title],
+        total: int,
+        choices: Choices | None = None,
     ) -> None:
         self.comparison = Comparison(total=total)
+        self._choices = choices or Choices()
         self._offers = Offers()
         for content_id in sorted(titles):
             self._offers.put(content_id, titles[content_id])
@@ -108,7 +116,13 @@ class TwoModels:
     def take(self, watch: Watch) -> None:
         """Ask both, where it is a title begun in the log's last part; then let both learn it."""
         told = self.comparison
-        profile = self._profiles.setdefault(watch.profile_id, ProfileState())
+        choice = self._choices.of(watch.profile_id)
+        if watch.at_ms < choice.since_ms:
+            told.read += 1
+            return
+        profile = self._profiles.setdefault(
+            watch.profile_id, ProfileState(is_personalized=choice.is_personalized)
+        )
         is_new = watch.content_id not in profile.titles
         self._newest_ms = max(self._newest_ms, watch.at_ms)
         learned = apply(profile, watch)
@@ -157,12 +171,16 @@ async def compare_models(
     state_key = require_keys(deployment).state_key()
     titles: dict[str, Title] = await read_newest(deployment, CATALOG_TITLES)
     orders: dict[str, ModelStart] = await read_newest(deployment, RECOMMENDATION_MODELS)
+    accounts: dict[str, Account] = await read_newest(deployment, ACCOUNTS)
+    choices = Choices()
+    for account in accounts.values():
+        choices.put(account)
     old_since_ms = orders[KEY].since_ms if KEY in orders else 0
     reader = ShadowReader(deployment.broker(), state_key)
     with saying_why(deployment.broker()):
         spans = await reader.spans(WATCHES, Window())
         total = sum(span.end - span.start for span in spans.values())
-        both = TwoModels(old_since_ms, since_ms, titles, total)
+        both = TwoModels(old_since_ms, since_ms, titles, total, choices)
         async for record in reader.merged([(WATCHES, span) for span in spans.values()]):
             both.take(record.value)
             on_progress(both.comparison)

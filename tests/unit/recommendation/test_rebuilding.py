@@ -57,7 +57,7 @@ def compared(old_ms: int, new_ms: int) -> Comparison:
 def test_a_rebuilt_model_is_the_one_that_a_start_makes() -> None:
     live = fed(Tastes(), [*BEFORE, *SINCE])
     before = rows(live)
-    fresh = fed(Tastes(start=ORDER, offers=live.offers), [*BEFORE, *SINCE])
+    fresh = fed(Tastes(start=ORDER, beside=live), [*BEFORE, *SINCE])
     assert rows(live) == before
     assert fresh.has_reached(live)
     live.take_model(fresh)
