@@ -112,6 +112,9 @@ class ProfileChange(Body, frozen=True, kw_only=True):
     name: ProfileName | None = None
     language: Language | None = None
     maturity: Maturity | None = None
+    is_personalized: bool | None = None
+    """False: it is recommended what anybody is, and what it watches teaches nothing. True after it
+    was false: recommendations begin anew."""
 
 
 class NewPin(Body, frozen=True, kw_only=True):

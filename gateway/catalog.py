@@ -76,6 +76,7 @@ async def get_recommendations(request: web.Request) -> web.Response:
     viewer = await gateway.auth.viewer(request)
     profile_id = request.match_info["profile_id"]
     count = _count(request)
+    profile = None
     try:
         view, profile = await owned_profile(gateway, viewer, profile_id)
         os = request.query.get("os", "")[:OS_CHARS_MAX]
@@ -87,12 +88,20 @@ async def get_recommendations(request: web.Request) -> web.Response:
         last_known = gateway.views.recommendations.get(profile_id)
         if last_known is None or last_known.account_id != viewer.account_id:
             raise
+        if profile is not None and not _may_stand(last_known, profile):
+            raise
         found = last_known
     body = RecommendationsAnswer(
         rows=found.rows, model_version=found.model_version, as_of=instant(found.as_of_ms)
     )
     age_s = max(0, gateway.now_ms() - found.as_of_ms) // 1000
     return answer(body, headers={"Age": str(age_s), "Cache-Control": "private, no-cache"})
+
+
+def _may_stand(rows: Recommendations, profile: Profile) -> bool:
+    """Whether they know no more of the profile than its account allows now."""
+    is_since = rows.as_of_ms >= profile.personalized_since_ms
+    return is_since and rows.is_personalized <= profile.is_personalized
 
 
 async def owned_profile(

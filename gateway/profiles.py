@@ -6,6 +6,7 @@ from aiohttp import web
 
 from gateway.accounts import ask_account, seal_credentials
 from gateway.answers import NO_STORE, answer, nothing
+from gateway.auth import Viewer
 from gateway.bodies import (
     NewPin,
     NewProfile,
@@ -14,6 +15,7 @@ from gateway.bodies import (
     ProfilesAnswer,
     ProfileUnlockedAnswer,
 )
+from gateway.catalog import rows_question
 from gateway.erasure import forget_profile
 from gateway.gateway import Gateway, gateway_of, instant
 from gateway.problems import ProblemError
@@ -23,12 +25,14 @@ from schemas.accounts import (
     Credentials,
     DeleteProfile,
     GetAccount,
+    Profile,
     ProfileUnlocked,
     SetPin,
     UnlockProfile,
     UpdateProfile,
 )
-from streams.topics import ACCOUNT_REQUESTS
+from schemas.recommendations import Recommendations, RefreshProfile
+from streams.topics import ACCOUNT_REQUESTS, RECOMMENDATION_REQUESTS
 
 
 async def get_profiles(request: web.Request) -> web.Response:
@@ -68,8 +72,29 @@ async def change_profile(request: web.Request) -> web.Response:
         language=body.language,
         maturity=body.maturity,
         proof=gateway.auth.proof(request, viewer),
+        is_personalized=body.is_personalized,
     )
-    return _profile_of(await ask_account(gateway, command), profile_id)
+    view = await ask_account(gateway, command)
+    profile = _profile_of(view, profile_id)
+    if body.is_personalized is not None:
+        await _refresh(request, viewer, view, profile)
+    return answer(profile)
+
+
+async def delete_recommendations(request: web.Request) -> web.Response:
+    """204 once they begin anew: what was watched and said of titles is forgotten."""
+    gateway = gateway_of(request)
+    viewer = await gateway.auth.viewer(request)
+    profile_id = request.match_info["profile_id"]
+    command = UpdateProfile(
+        account_id=viewer.account_id,
+        profile_id=profile_id,
+        proof=gateway.auth.proof(request, viewer),
+        forgets_watched=True,
+    )
+    view = await ask_account(gateway, command)
+    await _refresh(request, viewer, view, _profile_of(view, profile_id))
+    return nothing()
 
 
 async def delete_profile(request: web.Request) -> web.Response:
@@ -101,7 +126,7 @@ async def put_pin(request: web.Request) -> web.Response:
         proof=gateway.auth.proof(request, viewer),
     )
     view = await ask_account(gateway, command, gateway.limits.credentials_deadline_ms)
-    return _profile_of(view, profile_id)
+    return answer(_profile_of(view, profile_id))
 
 
 async def unlock_profile(request: web.Request) -> web.Response:
@@ -135,8 +160,19 @@ def _sealed_name(gateway: Gateway, account_id: str, name: str | None) -> bytes |
     return seal_credentials(gateway, account_id, Credentials(profile_name=name))
 
 
-def _profile_of(view: AccountView, profile_id: str) -> web.Response:
+async def _refresh(
+    request: web.Request, viewer: Viewer, view: AccountView, profile: Profile
+) -> None:
+    """What its account decided counts in recommendations, and none of before is served."""
+    rows = rows_question(request, viewer, view, profile)
+    command = RefreshProfile(profile_id=profile.profile_id, changes=rows)
+    await gateway_of(request).ask(
+        RECOMMENDATION_REQUESTS, profile.profile_id, command, Recommendations
+    )
+
+
+def _profile_of(view: AccountView, profile_id: str) -> Profile:
     profile = next((each for each in view.profiles if each.profile_id == profile_id), None)
     if profile is None:
         raise ProblemError(404, "unknown-profile")
-    return answer(profile)
+    return profile

@@ -32,6 +32,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     created_at_ms: int
     pin_set_at_ms: int | None = None
     """When its PIN was set, which every proof of the PIN names; None: it has none."""
+    is_personalized: bool = True
+    """False: it is recommended what anybody is, and what it watches teaches nothing."""
+    personalized_since_ms: int = 0
+    """What it watched and said of titles before is forgotten by recommendations."""
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,6 +192,10 @@ class UpdateProfile(
     maturity: Maturity | None = None
     proof: PinProof | None = None
     sealed: bytes | None = None
+    is_personalized: bool | None = None
+    """What was watched while it was off never counts: turned on, recommendations begin anew."""
+    forgets_watched: bool = False
+    """Recommendations begin anew."""
 
 
 class DeleteProfile(
@@ -381,6 +389,8 @@ class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
     maturity: int
     created_at_ms: int
     pin_set_at_ms: int | None = None
+    is_personalized: bool = True
+    personalized_since_ms: int = 0
 
 
 class AccountEvent(

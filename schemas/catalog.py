@@ -90,6 +90,15 @@ class Editorial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """It stands in "top picks" only where fewer titles than that share a genre with it."""
 
 
+class Episode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a title stands in a series; of a season before another one all episodes come first."""
+
+    series: Annotated[str, Meta(min_length=1, max_length=64)]
+    """The same for all its episodes."""
+    season: Annotated[int, Meta(ge=0, le=10_000)] = 1
+    number: Annotated[int, Meta(ge=0, le=100_000)]
+
+
 class Title(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything that is known about one content."""
 
@@ -100,6 +109,8 @@ class Title(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     genres: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
     """Who made it and who plays in it, as the credits write them."""
+    episode: Episode | None = None
+    """Recommended only to who has watched the one before it."""
     language: str = "und"
     year: int = 0
     maturity: Annotated[int, Meta(ge=0, le=21)] = 0

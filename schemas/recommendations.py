@@ -40,6 +40,8 @@ class Recommendations(
     account_id: str = ""
     policy_version: str = ""
     """Of what makes rows of a model's ranking; propensities are this policy's."""
+    is_personalized: bool = True
+    """False: the profile turned it off, and nothing that it watched put a title where it is."""
 
 
 class GetRecommendations(
@@ -137,6 +139,19 @@ class ProfileFeedback(
     titles: tuple[TitleFeedback, ...]
 
 
+class RefreshProfile(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="refresh_profile"
+):
+    """Its account changed what recommendations may know of it: what they may not is removed.
+
+    The answer is its rows now, which have replaced those published before.
+    """
+
+    profile_id: str
+    changes: GetRecommendations
+    """The rows that it changes."""
+
+
 class ForgetProfile(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="forget_profile"
 ):
@@ -228,6 +243,7 @@ RecommendationRequest = (
     | GetResumePoint
     | GiveFeedback
     | GetFeedback
+    | RefreshProfile
     | ForgetProfile
     | ExplainTitle
     | GetSimilar

@@ -117,7 +117,7 @@ ACCOUNTS: Final = Topic(
     value=Account,
     family=Family.ACCOUNT,
     writer="account",
-    readers=("account", "license"),
+    readers=("account", "license", "recommendation"),
     is_compacted=True,
     is_authenticated=True,
 )

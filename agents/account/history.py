@@ -130,6 +130,11 @@ def _profile_changes(before: AccountEvent | None, after: AccountEvent) -> list[s
         if known.pin_set_at_ms != profile.pin_set_at_ms:
             says = "PIN taken away" if profile.pin_set_at_ms is None else "PIN set"
             changes.append(f"profile {profile_id} {says}")
+        if known.is_personalized != profile.is_personalized:
+            says = "on" if profile.is_personalized else "off"
+            changes.append(f"profile {profile_id} personal recommendations {says}")
+        elif known.personalized_since_ms != profile.personalized_since_ms:
+            changes.append(f"profile {profile_id} recommendations begun anew")
     return changes
 
 

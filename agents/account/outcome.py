@@ -123,6 +123,8 @@ def profile_facts(profile: Profile) -> ProfileFacts:
         maturity=profile.maturity,
         created_at_ms=profile.created_at_ms,
         pin_set_at_ms=profile.pin_set_at_ms,
+        is_personalized=profile.is_personalized,
+        personalized_since_ms=profile.personalized_since_ms,
     )
 
 

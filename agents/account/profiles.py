@@ -56,11 +56,14 @@ def update(state: AccountState, command: UpdateProfile, facts: Facts) -> Outcome
         "name": _name_said(command, facts),
         "language": command.language,
         "maturity": command.maturity,
+        "is_personalized": command.is_personalized,
     }
     given: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     profile = pins.profile_of(state, command.profile_id)
     if profile is None:
         return refused(404, "unknown-profile")
+    if command.forgets_watched or (command.is_personalized and not profile.is_personalized):
+        given["personalized_since_ms"] = facts.now_ms
     maturity = command.maturity if command.maturity is not None else profile.maturity
     is_higher = maturity > profile.maturity
     if not pins.may_change(state, profile, command.proof) or (

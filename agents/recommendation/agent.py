@@ -1,10 +1,11 @@
 """The recommendation agent's shell: watches and requests in, rows and resume points out.
 
-State is the fold of `watches.v1` and of `title.feedback.v1`, which this agent alone writes. Views
-read both from their beginning before the first request is answered and follow them afterwards, so
-a kill loses nothing, every worker has the whole title model (which no partition has), and each
-record is applied once. The Faust side takes the watches of its own partitions only to publish what
-they changed. Watches older than their topic's retention are forgotten; feedback is not.
+State is the fold of `watches.v1`, of `title.feedback.v1`, which this agent alone writes, and of
+what `accounts.v1` says that recommendations may know. Views read them from their beginning before
+the first request is answered and follow them afterwards, so a kill loses nothing, every worker has
+the whole title model (which no partition has), and each record is applied once. The Faust side
+takes the watches of its own partitions only to publish what they changed. Watches older than their
+topic's retention are forgotten; feedback is not.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from agents.recommendation.rows import POLICY_VERSION
 from agents.recommendation.solving import Solver
 from agents.recommendation.tastes import Tastes
 from agents.shell import ShellPorts, serve
+from schemas.accounts import Account
 from schemas.catalog import Title
 from schemas.codec import Decoder
 from schemas.envelope import Refused, Request
@@ -42,15 +44,18 @@ from schemas.recommendations import (
     RecommendationRequest,
     RecommendationRow,
     Recommendations,
+    RefreshProfile,
     ResumePoint,
     SimilarTitles,
     TitleExplained,
     TitleFeedback,
 )
 from schemas.watching import Watch
+from streams.producer import partition_of
 from streams.records import Record
 from streams.replies import Asked, Desk
 from streams.topics import (
+    ACCOUNTS,
     CATALOG_TITLES,
     RECOMMENDATION_REQUESTS,
     RECOMMENDATION_UPDATES,
@@ -104,13 +109,22 @@ class RecommendationAgent:
         self._feedback: View[TitleFeedback] = View(
             ports.broker, TITLE_FEEDBACK, clock=ports.clock, on_record=self._heed, keep=False
         )
+        self._accounts: View[Account] = View(
+            ports.broker,
+            ACCOUNTS,
+            clock=ports.clock,
+            state_key=ports.state_key,
+            on_record=self._mind,
+            keep=False,
+        )
         self._one_at_a_time = asyncio.Lock()
         """Feedback is written and read back in turn: whoever forgets a profile knows all of it."""
 
     async def start(self) -> None:
-        """Read titles, feedback and every watch that is kept."""
+        """Read every watch that is kept, after what says what it teaches: titles and accounts."""
         await self._rebuilder.start()
-        await asyncio.gather(self._titles.start(), self._feedback.start(), self._watches.start())
+        await asyncio.gather(self._titles.start(), self._accounts.start(), self._feedback.start())
+        await self._watches.start()
         log.info("%d profiles read from the log", len(self._tastes))
         self._solver.start()
         self._rebuilder.follow()
@@ -126,6 +140,7 @@ class RecommendationAgent:
         await self._solver.stop()
         await self._watches.stop()
         await self._feedback.stop()
+        await self._accounts.stop()
         await self._titles.stop()
 
     def handle_watch(self, record: Record[Watch]) -> Coroutine[Any, Any, None] | None:
@@ -146,6 +161,8 @@ class RecommendationAgent:
             return self._forget(asked, request.profile_id)
         if isinstance(request, GiveFeedback):
             return self._take_feedback(asked, request)
+        if isinstance(request, RefreshProfile):
+            return self._refresh_profile(asked, request)
         if not isinstance(request, GetRecommendations) or request.is_look:
             return self._desk.reply(asked, self._told(request))
         now_ms = self._ports.clock()
@@ -165,7 +182,7 @@ class RecommendationAgent:
                 titles = self._tastes.feedback(profile_id)
                 return ProfileFeedback(profile_id=profile_id, titles=titles)
             case ExplainTitle(profile_id=profile_id, content_id=content_id):
-                return self._tastes.explain(profile_id, content_id)
+                return self._tastes.explain(profile_id, content_id, self._ports.clock())
             case GetSimilar(content_id=content_id, count=count):
                 items = self._tastes.similar(content_id, count)
                 return SimilarTitles(content_id=content_id, items=items)
@@ -179,6 +196,10 @@ class RecommendationAgent:
 
     def _heed(self, record: Record[TitleFeedback | None]) -> None:
         self._tastes.heed(record.key, record.value, record.offset)
+
+    def _mind(self, record: Record[Account | None]) -> None:
+        if record.value is not None:
+            self._tastes.mind(record.value)
 
     def _list(self, record: Record[Title | None]) -> None:
         self._tastes.offers.put(record.key, record.value)
@@ -195,6 +216,7 @@ class RecommendationAgent:
             as_of_ms=now_ms,
             account_id=request.account_id,
             policy_version=POLICY_VERSION,
+            is_personalized=self._tastes.choices.of(request.profile_id).is_personalized,
         )
 
     async def _serve(self, asked: Asked, answer: Recommendations) -> None:
@@ -241,9 +263,24 @@ class RecommendationAgent:
                 return
             kept = None if feedback.says_nothing else feedback
             await self._write_feedback({feedback.key: kept})
-        update = self._recommend(given.changes, self._ports.clock())
-        await self._ports.publisher.publish(RECOMMENDATION_UPDATES, update.profile_id, update)
+        await self._replace_rows(given.changes)
         await self._desk.reply(asked, feedback)
+
+    async def _refresh_profile(self, asked: Asked, wanted: RefreshProfile) -> None:
+        """Answer once what its account decided counts here, and the rows of before are replaced."""
+        async with self._one_at_a_time:
+            await self._accounts.reach_end(
+                partition_of(wanted.changes.account_id, ACCOUNTS.partitions)
+            )
+            await self._feedback.reach_end(0)
+            await self._write_feedback(dict.fromkeys(self._tastes.void_feedback(wanted.profile_id)))
+        await self._desk.reply(asked, await self._replace_rows(wanted.changes))
+
+    async def _replace_rows(self, changed: GetRecommendations) -> Recommendations:
+        """What is served while this agent is away, and what a watch changes from here on."""
+        update = self._recommend(changed, self._ports.clock())
+        await self._ports.publisher.publish(RECOMMENDATION_UPDATES, update.profile_id, update)
+        return update
 
     async def _write_feedback(self, records: Mapping[str, TitleFeedback | None]) -> None:
         """Returns when all are applied. Raises RetryableError where they are not in time."""
@@ -262,8 +299,9 @@ class RecommendationAgent:
         async with self._one_at_a_time:
             # What another worker wrote before it left the profile to this one.
             await self._feedback.reach_end(0)
-            said = self._tastes.feedback(profile_id)
-            await self._write_feedback(dict.fromkeys(each.key for each in said))
+            said = (each.key for each in self._tastes.feedback(profile_id))
+            keys = (*said, *self._tastes.void_feedback(profile_id))
+            await self._write_feedback(dict.fromkeys(keys))
             self._tastes.forget(profile_id)
             self._active.pop(profile_id, None)
         await self._ports.publisher.publish(RECOMMENDATION_UPDATES, profile_id, None)

@@ -12,18 +12,18 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from agents.recommendation.features import START_WEIGHTS, Experts
+from agents.recommendation.features import START_WEIGHTS, TOLD_WEIGHTS, Experts, told_features
 from agents.recommendation.mixing import Mixture
-from agents.recommendation.model import Context, Part, Ranked
+from agents.recommendation.model import Context, Part, Ranked, Told
 from agents.recommendation.numbers import UNWATCHED, Candidates, Floats, Ints, Numbers
 from agents.recommendation.ridge import TOGETHER_TITLES, RidgeCounts, RidgeSnapshot, RidgeWeights
 from agents.recommendation.transitions import LAGS
 
-MODEL_VERSION: Final = "blend-1"
+MODEL_VERSION: Final = "blend-2"
 
 HISTORY_TITLES_MAX: Final = TOGETHER_TITLES
 """As far back as any expert looks."""
-TAUGHT_EVERY_MIN: Final = 16
+TAUGHT_EVERY_MIN: Final = 4
 TAUGHT_EVERY_MAX: Final = 160
 """Watches between steps of the mixture; it takes a ranking, so it must be rare."""
 TAUGHT_COUNT: Final = 256
@@ -52,7 +52,7 @@ class Blend:
     def __init__(self) -> None:
         self._numbers = Numbers()
         self._experts = Experts()
-        self._mixture = Mixture(tuple(START_WEIGHTS.values()))
+        self._mixture = Mixture((*START_WEIGHTS.values(), *TOLD_WEIGHTS.values()))
         self._ridge = RidgeCounts()
         self._learned = 0
         self._learned_at_snapshot = 0
@@ -124,6 +124,11 @@ class Blend:
         scores = self._scores(features, context, history)[titles]
         if not len(history):
             scores += self._experts.lifts(context.region, context.os, titles)
+        if context.told is not None:
+            told = context.told()
+            assert told.pool is candidates.pool, "places are of one catalog"
+            weights = self._mixture.weights(len(history))[len(START_WEIGHTS) :]
+            scores += weights @ self._told(told, candidates.places, titles)
         places = best_places(scores, count)
         best = titles[places]
         reasons = self._experts.transitions.reasons(history, best).tolist()
@@ -155,9 +160,16 @@ class Blend:
         """Every expert's word on the title now."""
         history = self._history(context)
         features = self._experts.features(history, context.who, len(self._numbers) + 1)
-        told = features[:, self._numbers.of(content_id)] - features.mean(axis=1)
-        weights = self._mixture.weights(len(history))
-        columns = zip(START_WEIGHTS, told.tolist(), weights.tolist(), strict=True)
+        scores = (features[:, self._numbers.of(content_id)] - features.mean(axis=1)).tolist()
+        names = list(START_WEIGHTS)
+        told = None if context.told is None else context.told()
+        if told is not None and content_id in told.pool.ids:
+            of_all = self._told(told, slice(None), told.pool.titles(self._numbers))
+            place = told.pool.ids.index(content_id)
+            scores += (of_all[:, place] - of_all.mean(axis=1)).tolist()
+            names += TOLD_WEIGHTS
+        weights = self._mixture.weights(len(history)).tolist()
+        columns = zip(names, scores, weights, strict=False)
         return [Part(expert, score, weight) for expert, score, weight in columns]
 
     def popular(
@@ -190,11 +202,15 @@ class Blend:
 
     def _scores(self, features: Floats, context: Context, history: Ints) -> Floats:
         """(titles,): the mixture's, without what may not be offered again."""
-        scores: Floats = self._mixture.weights(len(history)) @ features
+        scores: Floats = self._mixture.weights(len(history))[: len(features)] @ features
         if not self.is_repeating:
             scores[history] = -np.inf
             scores[self._numbers.of_watched(context.seen, len(context.seen))] = -np.inf
         return scores
+
+    def _told(self, told: Told, places: Ints | slice, titles: Ints) -> Floats:
+        """(features, places): of these places of the pool, whose titles have these numbers."""
+        return told_features(told.features[:, places], self._experts.transitions.plays(titles))
 
     def _is_lesson(self, title: int) -> bool:
         every = min(max(self._learned // TAUGHT_COUNT, TAUGHT_EVERY_MIN), TAUGHT_EVERY_MAX)
@@ -202,8 +218,16 @@ class Blend:
 
     def _teach(self, context: Context, history: Ints, title: int) -> None:
         """Let the mixture see who was right, before anybody learns it."""
-        features = self._experts.features(history, context.who, len(self._numbers) + 1)
+        learned = self._experts.features(history, context.who, len(self._numbers) + 1)
+        features = np.vstack((learned, np.zeros((len(TOLD_WEIGHTS), learned.shape[1]), np.float32)))
+        early = np.zeros(0, dtype=np.int64)
+        if context.told is not None:
+            told = context.told()
+            titles = told.pool.titles(self._numbers)
+            features[len(START_WEIGHTS) :, titles] = self._told(told, slice(None), titles)
+            early = titles[told.is_early]
         scores = self._scores(features, context, history)
+        scores[early] = -np.inf
         scores[UNWATCHED] = -np.inf
         self._mixture.step(features, scores, title, len(history))
 

@@ -41,6 +41,19 @@ strict, ahead, behind, session: the neighbors' votes. markov: the plain chain.
 either: sessions and the chain added, each by its maximum, as one of them often knows alone.
 again, before: whether it is the title watched last, or one watched before that.
 """
+TOLD_WEIGHTS: Final = {
+    "alike": 0.5,
+    "alike_unknown": 1.0,
+    "new": 0.5,
+    "new_unknown": 0.5,
+    "next_episode": 1.5,
+    "next_at_once": 1.0,
+}
+"""The same of what the catalog tells. alike, new: for all titles; unknown: the less the fewer
+plays of a title are known. next_episode: of a series it follows; at once: of the one just watched.
+"""
+KNOWN_PLAYS: Final = 10.0
+"""With so many, half as much is left to what is written."""
 NEXT_FLOOR: Final = 0.002
 TOGETHER_FLOOR: Final = 0.03
 VOTE_FLOOR: Final = 1e-4
@@ -69,6 +82,14 @@ _FLOORS: Final = np.array(
     ],
     dtype=np.float32,
 )
+
+
+def told_features(told: Floats, plays: Floats) -> Floats:
+    """(features, titles): in the order of TOLD_WEIGHTS; `told` as `Told` has it, plays by title."""
+    unknown = np.float32(KNOWN_PLAYS) / (np.float32(KNOWN_PLAYS) + plays)
+    alike, new, following, at_once = told
+    found: Floats = np.stack((alike, alike * unknown, new, new * unknown, following, at_once))
+    return found
 
 
 class Experts:

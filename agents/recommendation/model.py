@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
-from agents.recommendation.numbers import Candidates
+import numpy as np
+import numpy.typing as npt
+
+from agents.recommendation.numbers import Candidates, Floats, Pool
 from agents.recommendation.ridge import RidgeSnapshot, RidgeWeights
 
 
@@ -18,6 +21,18 @@ class Ranked(NamedTuple):
     """The watched title that spoke for it most, if any did."""
     is_popular: bool = False
     """Whether anybody watched it lately."""
+
+
+class Told(NamedTuple):
+    """What the catalog tells of the titles of a pool, for one profile at one time."""
+
+    pool: Pool
+    features: Floats
+    """(4, places): cosine with what it liked; newness, 1 is now; next of a series; next of the
+    series that it watched last.
+    """
+    is_early: npt.NDArray[np.bool_]
+    """(places,): an episode whose last one was not watched."""
 
 
 class Context(NamedTuple):
@@ -33,6 +48,8 @@ class Context(NamedTuple):
     """ISO 3166-1 region where it is watched; empty: not known."""
     os: str = ""
     """Of the device that it is watched on; empty: not known."""
+    told: Callable[[], Told] | None = None
+    """Of the same titles as the candidates; None: there is no catalog."""
 
 
 class Part(NamedTuple):

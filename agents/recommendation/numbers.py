@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -49,34 +50,38 @@ class Numbers:
         return np.array(list(filter(None, found)), dtype=np.int64)
 
 
+class _Look(NamedTuple):
+    """What numbers the titles of a pool had."""
+
+    titles: Ints
+    """(places,)"""
+    given: int
+    """How many numbers there were."""
+
+
 class Pool:
     """Titles by place and their numbers, looked up again only where some had none."""
 
     def __init__(self, content_ids: Iterable[str] = ()) -> None:
         self.ids = list(content_ids)
-        self._titles = np.zeros(max(64, len(self.ids)), dtype=np.int64)
-        self._known = -1
-        """How many numbers were given at the last look."""
+        self._looks: WeakKeyDictionary[Numbers, _Look] = WeakKeyDictionary()
+        """A model that is rebuilt beside another numbers the same titles by itself."""
 
     def append(self, content_id: str) -> None:
         """One more, at the next place."""
         self.ids.append(content_id)
-        self._known = -1
-        if len(self.ids) > len(self._titles):
-            self._titles = np.pad(self._titles, (0, len(self._titles)))
-
-    def forget_numbers(self) -> None:
-        """They are another model's from here on."""
-        self._titles[:] = UNWATCHED
-        self._known = -1
 
     def titles(self, numbers: Numbers) -> Ints:
         """By place: the title's number, or 0."""
-        if self._known != len(numbers):
-            for place in np.flatnonzero(self._titles[: len(self.ids)] == UNWATCHED).tolist():
-                self._titles[place] = numbers.of(self.ids[place])
-            self._known = len(numbers)
-        return self._titles[: len(self.ids)]
+        look = self._looks.get(numbers)
+        if look is None or look.given != len(numbers) or len(look.titles) != len(self.ids):
+            titles = np.zeros(len(self.ids), dtype=np.int64)
+            if look is not None:
+                titles[: len(look.titles)] = look.titles
+            for place in np.flatnonzero(titles == UNWATCHED).tolist():
+                titles[place] = numbers.of(self.ids[place])
+            look = self._looks[numbers] = _Look(titles, len(numbers))
+        return look.titles
 
 
 class Candidates(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from agents.recommendation.episodes import Episodes
 from agents.recommendation.filters import Viewer
 from agents.recommendation.likeness import Likeness
 from agents.recommendation.numbers import Candidates, Ints, Pool
@@ -38,6 +39,7 @@ class Offers:
 
     def __init__(self) -> None:
         self.likeness = Likeness()
+        self.episodes = Episodes()
         self._places: dict[str, int] = {}
         self._titles: list[Title | None] = []
         self._columns = np.zeros(64, dtype=_COLUMNS)
@@ -61,6 +63,7 @@ class Offers:
                 self._columns = np.pad(self._columns, (0, len(self._columns)))
         self._titles[place] = title
         self.likeness.put(place, title)
+        self.episodes.put(place, title)
         self._pinned.pop(content_id, None)
         self._newest_first = None
         self._of_region.clear()
@@ -132,9 +135,10 @@ class Offers:
         added: Ints = self._columns["added_at_ms"][places]
         return added
 
-    def forget_numbers(self) -> None:
-        """The next model to rank these gave its titles other numbers."""
-        self._pool.forget_numbers()
+    @property
+    def pool(self) -> Pool:
+        """All places, for what is told of each of them."""
+        return self._pool
 
     def candidates(self, places: Ints) -> Candidates:
         """These, for a model to rank."""

@@ -14,6 +14,8 @@ from schemas.catalog import Title
 
 CHOICES_PER_PLACE: Final = 4
 """Ranked titles from which a place is chosen; a boost acts among these."""
+PRIOR_TITLES: Final = 10.0
+"""From so many titles on a history says more of the genres it wants than the ranking does."""
 DRAWN_FROM_MAX: Final = 30
 """Of each group that a drawn place is drawn from."""
 
@@ -51,7 +53,7 @@ def choose_picks(
     """
     titles = {each.content_id: offers.get(each.content_id) for each in ranked}
     choices = [_choice(each, titles[each.content_id]) for each in ranked]
-    order = calibrate(choices, _wanted(reader.liked, offers), count)
+    order = calibrate(choices, _wanted(reader.liked, choices, offers), count)
     fixed = {title.content_id for title in pinned}
     picks = [Pick(ranked[place].content_id, ranked[place]) for place in order]
     picks = [pick for pick in picks if pick.content_id not in fixed]
@@ -86,8 +88,17 @@ def _choice(ranked: Ranked, title: Title | None) -> Choice:
     return Choice(ranked.score + math.log(rules.boost), title.genres, rules.genre_titles_max)
 
 
-def _wanted(liked: tuple[str, ...], offers: Offers) -> dict[str, float]:
-    return genre_shares(title.genres for title in map(offers.get, liked) if title is not None)
+def _wanted(liked: tuple[str, ...], choices: Sequence[Choice], offers: Offers) -> dict[str, float]:
+    """Shares of genres: those of the history, and of the ranking where the history is short."""
+    own = genre_shares(title.genres for title in map(offers.get, liked) if title is not None)
+    if not own:
+        return {}
+    ranked = genre_shares(choice.genres for choice in choices)
+    trust = len(liked) / (len(liked) + PRIOR_TITLES)
+    return {
+        genre: trust * own.get(genre, 0.0) + (1.0 - trust) * ranked.get(genre, 0.0)
+        for genre in own | ranked
+    }
 
 
 def _may_be_drawn(content_id: str, offers: Offers, listed: set[str]) -> bool:

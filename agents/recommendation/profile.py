@@ -64,15 +64,19 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProfileState(msgspec.Struct, kw_only=True):
-    """One profile, changed in place: by `apply` and `heed` alone."""
+    """One profile, changed in place by the functions below alone."""
 
     titles: dict[str, WatchedTitle] = {}
     """Last touched last."""
     feedback: dict[str, TitleFeedback] = {}
     """By title, said last last."""
+    is_personalized: bool = True
+    """False: it has no history; where it left a title and what it hides is known all the same."""
 
     def history(self) -> tuple[str, ...]:
         """The last titles watched, newest first."""
+        if not self.is_personalized:
+            return ()
         return tuple(islice(reversed(self.titles), HISTORY_TITLES_MAX))
 
     def taste(self) -> tuple[str, ...]:
@@ -81,7 +85,7 @@ class ProfileState(msgspec.Struct, kw_only=True):
         What it put on its list or a thumb up on counts as watched then, which is all that is known
         of a profile that watched nothing; what it put a thumb down on or hid does not count.
         """
-        if not self.feedback:
+        if not self.feedback or not self.is_personalized:
             return self.history()
         at_ms = {key: self.titles[key].at_ms for key in self.history()}
         for key, said in self.feedback.items():
@@ -122,6 +126,15 @@ class ProfileState(msgspec.Struct, kw_only=True):
         if watched is None or watched.is_at_end or watched.playhead_ms < RESUME_MS_MIN:
             return 0
         return watched.playhead_ms
+
+
+def begin_anew(profile: ProfileState, since_ms: int) -> set[str]:
+    """Forget what is from before; the titles of which it had said something then."""
+    profile.titles = {key: each for key, each in profile.titles.items() if each.at_ms >= since_ms}
+    void = {key for key, said in profile.feedback.items() if said.at_ms < since_ms}
+    for key in void:
+        del profile.feedback[key]
+    return void
 
 
 def heed(profile: ProfileState, content_id: str, feedback: TitleFeedback | None) -> None:

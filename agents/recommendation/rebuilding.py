@@ -98,7 +98,7 @@ class Rebuilder:
 
     async def _rebuild(self, start: ModelStart) -> None:
         began_ms = self._ports.clock()
-        fresh = Tastes(start=start)
+        fresh = Tastes(start=start, beside=self._tastes)
         self._taken = []
         await self._read(fresh)
         if fresh.model.is_solve_due:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from agents.recommendation.filters import Viewer
-from agents.recommendation.model import Context, Ranked, TitleModel
+from agents.recommendation.model import Context, Ranked, TitleModel, Told
 from agents.recommendation.numbers import Floats, Ints
 from agents.recommendation.offers import Flags, Offers
 from agents.recommendation.picks import (
@@ -18,10 +18,11 @@ from agents.recommendation.picks import (
     choose_picks,
 )
 from agents.recommendation.profile import ProfileState
+from agents.recommendation.telling import told_now
 from schemas.catalog import Title
 from schemas.recommendations import RecommendationRow, RecommendedTitle
 
-POLICY_VERSION: Final = "rows-5"
+POLICY_VERSION: Final = "rows-7"
 """Changes with whatever changes which title stands where, or how probably."""
 COUNT_MAX: Final = 100
 BECAUSE_ROWS_MAX: Final = 2
@@ -56,8 +57,7 @@ class _Page(NamedTuple):
     """Places, newest first: may be recommended, and was not left in the middle."""
     unseen: Ints
     """Those of them that the profile never began."""
-    likeness: Floats
-    """By place: how much a title is like those that the profile watched."""
+    told: Told
     recent: Ints
     """Of the unseen: what was added lately, by age and likeness."""
 
@@ -104,18 +104,17 @@ def _page(
     is_open = offers.open_to(viewer, now_ms)
     seen = np.zeros(len(offers), dtype=np.bool_)
     begun = np.zeros(len(offers), dtype=np.bool_)
+    told = told_now(offers, profile, now_ms)
     seen[offers.places_of(profile.titles)] = True
     begun[offers.places_of(key for key in profile.titles if profile.resume_ms(key))] = True
     is_open[offers.places_of(profile.hidden())] = False
     is_over = np.zeros(len(offers), dtype=np.bool_)
     is_over[offers.places_of(key for key in profile.titles if profile.is_completed(key))] = True
     begun &= is_open & ~is_over
-    is_fresh = is_open & ~begun & ~is_over & ~offers.buried()
+    is_fresh = is_open & ~begun & ~is_over & ~offers.buried() & ~told.is_early
     is_fresh[offers.places_of(filter(profile.is_disliked, profile.feedback))] = False
     fresh = offers.newest_first(is_fresh)
     unseen = fresh[~seen[fresh]]
-    liked = offers.places_of(profile.liked())
-    likeness = offers.likeness.to(offers.likeness.taste(liked))
     return _Page(
         profile_id=profile_id,
         profile=profile,
@@ -128,8 +127,8 @@ def _page(
         begun=begun,
         fresh=fresh,
         unseen=unseen,
-        likeness=likeness,
-        recent=_recent(offers, unseen, likeness, now_ms),
+        told=told,
+        recent=_recent(offers, unseen, told.features[0], now_ms),
     )
 
 
@@ -193,10 +192,10 @@ def _top_picks(page: _Page) -> RecommendationRow:
 
 def _ranked(page: _Page) -> list[Ranked]:
     taste = page.profile.taste()
-    alike = page.fresh[np.argsort(-page.likeness[page.fresh], kind="stable")]
+    viewer = page.viewer
     ranked = page.model.rank(
-        Context(taste, page.profile_id, region=page.viewer.region, os=page.viewer.os),
-        page.offers.candidates(alike),
+        Context(taste, page.profile_id, region=viewer.region, os=viewer.os, told=lambda: page.told),
+        page.offers.candidates(page.fresh),
         CHOICES_PER_PLACE * page.size + DRAWN_FROM_MAX,
     )
     return ranked if taste else [each for each in ranked if each.is_popular]

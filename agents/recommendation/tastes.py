@@ -1,15 +1,24 @@
-"""All profiles, the title model and the catalog together: the fold of three topics."""
+"""All profiles, the title model and the catalog together: the fold of four topics."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from agents.recommendation.blend import Blend
+from agents.recommendation.choices import Choices
 from agents.recommendation.filters import Viewer
 from agents.recommendation.model import Context, TitleModel
 from agents.recommendation.offers import Offers
-from agents.recommendation.profile import FEEDBACK_TITLES_MAX, ProfileState, apply, heed
+from agents.recommendation.profile import (
+    FEEDBACK_TITLES_MAX,
+    ProfileState,
+    apply,
+    begin_anew,
+    heed,
+)
 from agents.recommendation.rows import build_rows, similar_titles
+from agents.recommendation.telling import told_before, told_now
+from schemas.accounts import Account
 from schemas.recommendations import (
     ExpertPart,
     ModelStart,
@@ -33,12 +42,21 @@ def version_of(model: TitleModel, start: ModelStart) -> str:
 class Tastes:
     """State of the agent. The same watches in the same order give the same state."""
 
-    def __init__(self, model: TitleModel | None = None, start: ModelStart = _EVER) -> None:
+    def __init__(
+        self,
+        model: TitleModel | None = None,
+        start: ModelStart = _EVER,
+        beside: Tastes | None = None,
+    ) -> None:
+        """`beside` another: of the same catalog, and of profiles that decided the same."""
         self.model: TitleModel = model or Blend()
         self.start = start
         """From when on the model learns."""
-        self.offers = Offers()
+        self.offers: Offers = Offers() if beside is None else beside.offers
+        self.choices: Choices = Choices() if beside is None else beside.choices
         self._profiles: dict[str, ProfileState] = {}
+        self._void: dict[str, set[str]] = {}
+        """By profile: titles whose feedback the log still has, though it counts no more."""
         self._applied: dict[int, int] = {}
         self.heeded_offset = -1
         """Of the last feedback."""
@@ -51,11 +69,17 @@ class Tastes:
         if self.has_applied(partition, offset):
             return False
         self._applied[partition] = offset
-        profile = self._profiles.setdefault(watch.profile_id, ProfileState())
+        if watch.at_ms < self.choices.of(watch.profile_id).since_ms:
+            return True
+        profile = self._profile(watch.profile_id)
         learned = apply(profile, watch)
         if learned is not None and learned.at_ms >= self.start.since_ms:
             context = Context(
-                learned.history, watch.profile_id, region=learned.region, os=learned.os
+                learned.history,
+                watch.profile_id,
+                region=learned.region,
+                os=learned.os,
+                told=lambda: told_before(self.offers, profile, learned),
             )
             self.model.learn(context, learned.content_id, learned.weight, learned.at_ms)
         return True
@@ -76,7 +100,6 @@ class Tastes:
             "a watch would teach it twice, or never"
         )
         self.model, self.start = other.model, other.start
-        self.offers.forget_numbers()
 
     def has_applied(self, partition: int, offset: int) -> bool:
         """Whether the state counts this record."""
@@ -86,10 +109,29 @@ class Tastes:
         """Apply a record of what a profile says of a title; None: nothing any more."""
         self.heeded_offset = offset
         profile_id, _, content_id = key.partition(":")
-        if feedback is None and profile_id not in self._profiles:
-            return
-        profile = self._profiles.setdefault(profile_id, ProfileState())
-        heed(profile, content_id, feedback)
+        is_void = feedback is not None and feedback.at_ms < self.choices.of(profile_id).since_ms
+        if is_void:
+            self._void.setdefault(profile_id, set()).add(content_id)
+        else:
+            self._void.get(profile_id, set()).discard(content_id)
+        kept = None if is_void else feedback
+        if kept is not None or profile_id in self._profiles:
+            heed(self._profile(profile_id), content_id, kept)
+
+    def mind(self, account: Account) -> None:
+        """Apply what an account says of its profiles."""
+        for profile_id in self.choices.put(account):
+            self.model.forget(profile_id)
+            profile = self._profiles.get(profile_id)
+            if profile is None:
+                continue
+            choice = self.choices.of(profile_id)
+            profile.is_personalized = choice.is_personalized
+            self._void.setdefault(profile_id, set()).update(begin_anew(profile, choice.since_ms))
+
+    def void_feedback(self, profile_id: str) -> tuple[str, ...]:
+        """The keys of records that the log still has, said before the profile began anew."""
+        return tuple(f"{profile_id}:{each}" for each in self._void.get(profile_id, ()))
 
     def feedback(self, profile_id: str) -> tuple[TitleFeedback, ...]:
         """What the profile says of titles, the newest first."""
@@ -109,13 +151,16 @@ class Tastes:
     def forget(self, profile_id: str) -> None:
         """Drop what the profile watched and said; what the title model learned names nobody."""
         self._profiles.pop(profile_id, None)
+        self._void.pop(profile_id, None)
         self.model.forget(profile_id)
 
-    def explain(self, profile_id: str, content_id: str) -> TitleExplained:
+    def explain(self, profile_id: str, content_id: str, now_ms: int) -> TitleExplained:
         """Why the title stands where it stands for the profile; the largest part first."""
         profile = self._profiles.get(profile_id, _NOBODY)
-        taste = profile.taste()
-        parts = self.model.explain(Context(taste, profile_id), content_id)
+        context = Context(
+            profile.taste(), profile_id, told=lambda: told_now(self.offers, profile, now_ms)
+        )
+        parts = self.model.explain(context, content_id)
         parts.sort(key=lambda part: -abs(part.score * part.weight))
         vectors = self.offers.likeness
         likeness = vectors.to(vectors.taste(self.offers.places_of(profile.liked())))
@@ -132,6 +177,13 @@ class Tastes:
             ),
             model_version=self.model_version,
         )
+
+    def _profile(self, profile_id: str) -> ProfileState:
+        """To be changed."""
+        if profile_id not in self._profiles:
+            is_personalized = self.choices.of(profile_id).is_personalized
+            self._profiles[profile_id] = ProfileState(is_personalized=is_personalized)
+        return self._profiles[profile_id]
 
     def similar(self, content_id: str, count: int) -> tuple[RecommendedTitle, ...]:
         """Listed titles like this one; none where the catalog does not have it."""

@@ -220,6 +220,11 @@ class Transitions:
         shares: Floats = counts / counts.sum()
         return shares
 
+    def plays(self, titles: Ints) -> Floats:
+        """(titles,): how often each was watched, halving as all counts do."""
+        plays: Floats = self._counts[titles] / np.float32(self._scale)
+        return plays
+
     def _odds(self) -> Floats:
         """(titles,): T / (a c_i), in units of the scaled counts."""
         return np.float32(1.0 / (PRIOR * self._scale)) / self.shares()

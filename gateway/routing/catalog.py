@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway import catalog, edge, feedback, recommending
+from gateway import catalog, edge, feedback, profiles, recommending
 from gateway.bodies import (
     EventsAccepted,
     EventsPartlyAccepted,
@@ -78,6 +78,18 @@ CATALOG_ROUTES: Final[tuple[Route, ...]] = (
         },
         answers={200: RecommendationsAnswer},
         problems=(400, 404),
+    ),
+    Route(
+        name="deleteRecommendations",
+        method="DELETE",
+        path="/v1/profiles/{profile_id}/recommendations",
+        handler=profiles.delete_recommendations,
+        says="Lets them begin anew: what the profile watched and said of titles is forgotten",
+        traffic="account",
+        access="viewer",
+        headers=PROFILE_TOKEN,
+        answers={204: None},
+        problems=(404,),
     ),
     Route(
         name="getFeedback",

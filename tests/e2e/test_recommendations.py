@@ -74,3 +74,33 @@ async def test_what_is_said_on_the_page_changes_the_profiles_rows_at_once(
         await page.page.wait_for_selector(f"{my_list} [data-content=blue-hour]", state="attached")
         assert "my-list" in await rows_of(client, viewer.profiles["Ada"])
     assert page.problems == []
+
+
+async def test_a_profile_turns_its_recommendations_off_and_lets_them_begin_anew(
+    page: PlayerPage, stack: RunningStack
+) -> None:
+    viewer = await make_viewer(stack)
+    path = f"/v1/profiles/{viewer.profiles['Ada']}"
+    await page.sign_in(viewer, "Ada")
+    await page.play("northern-drift")
+    await page.until_playhead(13)
+    await page.stop()
+    async with signed_in(stack, viewer) as client:
+
+        async def rows() -> dict[str, list[dict[str, Any]]]:
+            return await rows_of(client, viewer.profiles["Ada"])
+
+        async def is_begun() -> bool:
+            return "continue-watching" in await rows()
+
+        await until(is_begun, "the title stands in continue watching")
+        async with client.patch(path, json={"is_personalized": False}) as answer:
+            assert (await answer.json())["is_personalized"] is False
+        assert set(await rows()) <= {"continue-watching", "top-picks", "trending", "new"}
+        assert "continue-watching" in await rows()
+        async with client.delete(f"{path}/recommendations") as answer:
+            assert answer.status == 204
+        assert "continue-watching" not in await rows()
+        async with client.patch(path, json={"is_personalized": True}) as answer:
+            assert answer.status == 200
+        assert set(await rows()) <= {"top-picks", "trending", "new"}

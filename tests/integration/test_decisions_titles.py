@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from agents.catalog.agent import CatalogAgent
 from agents.catalog.soundness import CatalogLimits
 from agents.recommendation.agent import RecommendationAgent
+from schemas.accounts import Profile as AccountProfile
 from schemas.catalog import PutTitle, RemoveTitle, Title, TitleRemoved, TitleStored
 from schemas.recommendations import (
     ExplainTitle,
@@ -22,7 +23,9 @@ from schemas.recommendations import (
     GiveFeedback,
     ProfileFeedback,
     ProfileForgotten,
+    RecommendationRow,
     Recommendations,
+    RefreshProfile,
     ResumePoint,
     SimilarTitles,
     TitleExplained,
@@ -38,6 +41,7 @@ from streams.topics import (
     RECOMMENDATION_REQUESTS,
     RECOMMENDATION_UPDATES,
     RECOMMENDATIONS_SERVED,
+    TITLE_FEEDBACK,
     WATCHES,
 )
 from streams.view import View
@@ -125,6 +129,13 @@ class Profile:
         answer = await self._ask(GetFeedback(profile_id=self._profile_id), ProfileFeedback)
         return [title.content_id for title in answer.titles]
 
+    async def refresh(self) -> dict[str, list[str]]:
+        changes = GetRecommendations(
+            profile_id=self._profile_id, account_id="account-1", maturity=18, region="DE"
+        )
+        request = RefreshProfile(profile_id=self._profile_id, changes=changes)
+        return _names((await self._ask(request, Recommendations)).rows)
+
     async def be_forgotten(self) -> None:
         await self._ask(ForgetProfile(profile_id=self._profile_id), ProfileForgotten)
 
@@ -160,7 +171,7 @@ class Profile:
             deadline_ms=DEADLINE_MS,
         )
         assert all(item.reason for row in answer.rows for item in row.items)
-        return {row.row: [item.content_id for item in row.items] for row in answer.rows}
+        return _names(answer.rows)
 
     async def resume_ms(self, content_id: str) -> int:
         answer: ResumePoint = await self._house.gateway.ask(
@@ -171,6 +182,10 @@ class Profile:
             deadline_ms=DEADLINE_MS,
         )
         return answer.playhead_ms
+
+
+def _names(rows: Iterable[RecommendationRow]) -> dict[str, list[str]]:
+    return {row.row: [item.content_id for item in row.items] for row in rows}
 
 
 def a_recommendation_agent(house: House) -> RecommendationAgent:
@@ -278,5 +293,50 @@ async def test_feedback_counts_in_the_next_answer_and_is_kept_until_taken_back(
     async with house.working(a_recommendation_agent(house)):
         assert await viewer.said() == []
         assert "my-list" not in await viewer.rows()
+    await updates.stop()
+    assert house.halted == []
+
+
+async def test_what_the_account_decides_counts_at_once_and_after_every_start(house: House) -> None:
+    for name in "abcd":
+        await house.put_title(a_title(name, added_at_ms=system_clock()))
+    for number in range(20):
+        for name in "abcd":
+            await Profile(house, f"other-{number}").watch(name, "completed")
+    updates: View[Recommendations] = View(house.broker, RECOMMENDATION_UPDATES, clock=system_clock)
+    await updates.start()
+    viewer = Profile(house)
+
+    async def decide(version: int, **changes: Any) -> dict[str, list[str]]:
+        ada = AccountProfile(profile_id="profile-1", name="Ada", created_at_ms=0, **changes)
+        await house.put_account(version=version, profiles=(ada,))
+        return await viewer.refresh()
+
+    async with house.working(a_recommendation_agent(house)):
+        await viewer.rows()
+        await viewer.watch("a", "completed")
+        await viewer.watch("b", "progressed", playhead_ms=31_000)
+        assert await updates.wait_until(
+            lambda: {"continue-watching", "because:a"} <= set(_names(updated(updates))), 10_000
+        )
+        await viewer.say("d", is_favorite=True)
+        off = await decide(2, is_personalized=False)
+        assert set(off) == {"continue-watching", "my-list", "top-picks", "trending", "new"}
+        # Watched since, it changes where to go on alone.
+        await viewer.watch("c", "progressed", playhead_ms=31_000)
+        assert await updates.wait_until(
+            lambda: _names(updated(updates))["continue-watching"] == ["c", "b"], 10_000
+        )
+        assert "because:c" not in _names(updated(updates))
+        off = await viewer.rows()
+        anew = await decide(3, personalized_since_ms=system_clock())
+        assert set(anew) == {"top-picks", "trending", "new"}
+        assert await viewer.resume_ms("b") == 0
+    assert (await house.records(TITLE_FEEDBACK))[-1] is None
+    assert await updates.wait_until(lambda: _names(updated(updates)) == anew, 10_000)
+    async with house.working(a_recommendation_agent(house)):
+        assert set(await viewer.rows()) == set(anew)
+        assert await viewer.resume_ms("b") == 0
+        assert await viewer.said() == []
     await updates.stop()
     assert house.halted == []

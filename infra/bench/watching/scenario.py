@@ -38,7 +38,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     quality_spread: NotNegative = 1.0
     """Standard deviation of what every viewer finds of a show alike."""
     is_described: bool = True
-    """Whether the catalog tells genres, people and names of series."""
+    """Whether the catalog tells genres, people and series with their episodes."""
 
 
 class Audience(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

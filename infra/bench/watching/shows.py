@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from infra.bench.watching.scenario import Scenario
-from schemas.catalog import Title
+from schemas.catalog import Episode, Title
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -81,6 +81,7 @@ class Shows:
         is_film = show < self._scenario.catalog.films
         episode = number - int(self.first_title[show]) + 1
         is_described = self._scenario.catalog.is_described
+        is_told = is_described and not is_film
         name = f"Film{show}" if is_film else f"Series{show}, episode {episode}"
         genres = np.flatnonzero(self.genres[show] >= GENRE_TOLD_MIN).tolist()
         people = self._people[show].tolist()
@@ -89,6 +90,7 @@ class Shows:
             content_id=content_id_of(number),
             title=name if is_described else f"Title{number}",
             duration_ms=6_000_000 if is_film else 2_400_000,
+            episode=Episode(series=f"series{show}", number=episode) if is_told else None,
             genres=tuple(f"genre{genre}" for genre in genres) if is_described else (),
             people=tuple(f"person{person}" for person in people) if is_described else (),
             added_at_ms=added_at_ms,

@@ -41,6 +41,9 @@ def test_what_changed_when_and_by_whom(story: Story) -> None:
     assert story.state is not None
     profile_id = story.state.account.profiles[0].profile_id
     story.tell(UpdateProfile(account_id=ACCOUNT_ID, profile_id=profile_id, maturity=16))
+    off = UpdateProfile(account_id=ACCOUNT_ID, profile_id=profile_id, is_personalized=False)
+    story.tell(off)
+    story.tell(UpdateProfile(account_id=ACCOUNT_ID, profile_id=profile_id, forgets_watched=True))
     story.tell(DeleteProfile(account_id=ACCOUNT_ID, profile_id=profile_id))
     told = history_of(events_of(story), START_MS + 1000)
     assert lines(told) == [
@@ -48,6 +51,8 @@ def test_what_changed_when_and_by_whom(story: Story) -> None:
         ("subscription_changed", "billing", ("subscription premium active",)),
         ("profile_created", "viewer", (f"profile {profile_id} added, maturity 12",)),
         ("profile_updated", "viewer", (f"profile {profile_id} maturity 12 to 16",)),
+        ("profile_updated", "viewer", (f"profile {profile_id} personal recommendations off",)),
+        ("profile_updated", "viewer", (f"profile {profile_id} recommendations begun anew",)),
         ("profile_deleted", "viewer", (f"profile {profile_id} removed",)),
         ("active_ended", "time", ("subscription premium cancelled",)),
     ]

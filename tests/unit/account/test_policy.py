@@ -291,3 +291,31 @@ def test_nobody_signs_up_as_the_canary() -> None:
     story.sign_up()
     command = SetSubscription(account_id=ACCOUNT_ID, plan=CANARY_PLAN, state="active")
     assert isinstance(story.tell(command).answer, AccountView)
+
+
+def test_recommendations_are_turned_off_and_begin_anew(story: Story) -> None:
+    story.sign_up()
+    story.tell(CreateProfile(account_id=ACCOUNT_ID, name="Ada"))
+    assert story.state is not None
+    profile_id = story.state.account.profiles[0].profile_id
+    change = UpdateProfile(account_id=ACCOUNT_ID, profile_id=profile_id)
+    off, on = replace(change, is_personalized=False), replace(change, is_personalized=True)
+    since_ms = 0
+    for command, is_personalized, begins_anew in (
+        (on, True, False),
+        (off, False, False),
+        (off, False, False),
+        (replace(change, language="de"), False, False),
+        (on, True, True),
+        (on, True, False),
+        (replace(change, forgets_watched=True), True, True),
+    ):
+        story.now_ms += 10
+        answer = story.tell(command).answer
+        assert isinstance(answer, AccountView)
+        (profile,) = answer.profiles
+        since_ms = story.now_ms if begins_anew else since_ms
+        assert (profile.is_personalized, profile.personalized_since_ms) == (
+            is_personalized,
+            since_ms,
+        )

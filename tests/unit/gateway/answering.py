@@ -49,6 +49,7 @@ from schemas.recommendations import (
     RecommendationRow,
     Recommendations,
     RecommendedTitle,
+    RefreshProfile,
     ResumePoint,
     SimilarTitles,
     TitleExplained,
@@ -135,6 +136,7 @@ def _said(question: GetFeedback) -> ProfileFeedback:
 _RECOMMENDED: Final[dict[type, Callable[[Any], Any]]] = {
     GetRecommendations: _rows,
     GiveFeedback: _kept,
+    RefreshProfile: lambda command: _rows(command.changes),
     GetFeedback: _said,
     ExplainTitle: _explained,
     GetSimilar: lambda question: SimilarTitles(content_id=question.content_id, items=()),

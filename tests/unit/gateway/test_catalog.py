@@ -6,12 +6,14 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.catalog import page_of
+from schemas.accounts import GetAccount, Profile
 from schemas.recommendations import GetRecommendations, Recommendations
 from tests.builders import a_title
 from tests.gateway_fakes import NOW_MS, World
-from tests.unit.gateway.answering import PROFILE_ID, let_all_answer
+from tests.unit.gateway.answering import PROFILE_ID, a_view, let_all_answer
 from tests.unit.gateway.wire_events import bearer
 
 GENRES = ("drama", "comedy")
@@ -161,3 +163,30 @@ async def test_an_operator_looks_at_rows_reasons_and_likeness(
     (asked,) = (q for _, _, q in world.asker.asked if isinstance(q, GetRecommendations))
     assert asked.is_look
     assert (asked.maturity, asked.region, asked.plan, asked.count) == (12, "SE", "basic", 3)
+
+
+@pytest.mark.parametrize(
+    ("decided", "status"),
+    [
+        ({}, 200),
+        ({"personalized_since_ms": NOW_MS - 1}, 200),
+        ({"personalized_since_ms": NOW_MS + 1}, 503),
+        ({"is_personalized": False}, 503),
+    ],
+)
+async def test_no_rows_are_given_that_know_more_than_the_profile_allows_now(
+    world: World, client: aiohttp.ClientSession, decided: dict[str, Any], status: int
+) -> None:
+    account_id = world.new_id()
+    let_all_answer(world)
+    del world.asker.answers[GetRecommendations]
+    profile = Profile(profile_id=PROFILE_ID, name="Ada", created_at_ms=NOW_MS, **decided)
+    world.asker.answers[GetAccount] = lambda command: replace(a_view(command), profiles=(profile,))
+    known = Recommendations(
+        profile_id=PROFILE_ID, rows=(), model_version="7", as_of_ms=NOW_MS, account_id=account_id
+    )
+    world.recommendations.put(PROFILE_ID, known)
+    assert (await _rows(world, client, account_id))[0] == status
+    if not decided.get("is_personalized", True):
+        world.recommendations.put(PROFILE_ID, replace(known, is_personalized=False))
+        assert (await _rows(world, client, account_id))[0] == 200

@@ -18,6 +18,7 @@ from schemas.accounts import (
     credentials_info,
 )
 from schemas.envelope import Refused
+from schemas.recommendations import RefreshProfile
 from schemas.sessions import Devices, ListDevices, OpenSession
 from streams.sealing import unseal
 from tests.gateway_fakes import NOW_MS, World
@@ -189,3 +190,41 @@ async def test_devices_need_their_agent(world: World, client: aiohttp.ClientSess
     world.asker.answers[ListDevices] = lambda _: Devices(devices=())
     async with client.get("/v1/devices", headers=headers) as answer:
         assert (await answer.json())["devices"] == []
+
+
+async def test_recommendations_are_turned_off_or_begun_anew_before_it_is_answered(
+    world: World, client: aiohttp.ClientSession
+) -> None:
+    let_all_answer(world)
+    headers = bearer(world.access_token(ACCOUNT_ID))
+    path = f"/v1/profiles/{PROFILE_ID}"
+    async with client.patch(path, json={"name": "Ada"}, headers=headers) as answer:
+        assert answer.status == 200
+    assert not any(isinstance(body, RefreshProfile) for _, _, body in world.asker.asked)
+    async with client.patch(path, json={"is_personalized": False}, headers=headers) as answer:
+        assert answer.status == 200
+    change = asked(world, UpdateProfile)
+    assert (change.is_personalized, change.forgets_watched) == (False, False)
+    assert asked(world, RefreshProfile).changes.account_id == ACCOUNT_ID
+    world.asker.asked.clear()
+    async with client.delete(f"{path}/recommendations", headers=headers) as answer:
+        assert answer.status == 204
+    change = asked(world, UpdateProfile)
+    assert (change.is_personalized, change.forgets_watched) == (None, True)
+    assert asked(world, RefreshProfile).profile_id == PROFILE_ID
+    del world.asker.answers[RefreshProfile]  # its agent is away: it must be said again
+    async with client.delete(f"{path}/recommendations", headers=headers) as answer:
+        assert answer.status == 503
+
+
+async def test_a_pin_guards_what_recommendations_know(
+    world: World, client: aiohttp.ClientSession
+) -> None:
+    let_all_answer(world)
+    refused = Refused(status=403, reason="profile-pin")
+    world.asker.answers[UpdateProfile] = lambda _: refused
+    headers = bearer(world.access_token(ACCOUNT_ID))
+    path = f"/v1/profiles/{PROFILE_ID}/recommendations"
+    async with client.delete(path, headers=headers) as answer:
+        assert answer.status == 403
+    assert not any(isinstance(body, RefreshProfile) for _, _, body in world.asker.asked)

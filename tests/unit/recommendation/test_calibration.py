@@ -5,6 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.recommendation.calibration import Choice, calibrate, genre_shares
+from agents.recommendation.offers import Offers
+from agents.recommendation.picks import _wanted
+from tests.builders import a_title
 
 GENRES = ("crime", "kids", "drama")
 choices_strategy = st.lists(
@@ -50,3 +53,12 @@ def test_each_is_chosen_once_and_limits_hold(
             assert limit is None or above < limit
     if all(choice.genre_titles_max is None for choice in choices):
         assert len(chosen) == min(count, len(choices))
+
+
+def test_a_short_history_wants_the_genres_of_the_ranking() -> None:
+    offers = Offers()
+    offers.put("seen", a_title("seen", genres=("crime",)))
+    choices = [Choice(1.0, ("kids",)), Choice(0.5, ("kids",))]
+    assert _wanted((), choices, offers) == {}
+    assert _wanted(("seen",), choices, offers) == pytest.approx({"crime": 1 / 11, "kids": 10 / 11})
+    assert _wanted(("seen",) * 90, choices, offers)["crime"] == pytest.approx(0.9)

@@ -129,11 +129,11 @@ def test_what_was_left_at_once_speaks_again_where_it_was_praised() -> None:
 
 def test_feedback_alone_makes_no_plain_history() -> None:
     tastes = heeded(watched_by_others(), some_feedback("c", thumb="up"))
-    explained = tastes.explain("profile-1", "d")
+    explained = tastes.explain("profile-1", "d", NOW_MS)
     assert (explained.history_count, explained.is_hidden) == (0, False)
     assert max(explained.experts, key=lambda each: each.part).part > 0
     hidden = heeded(tastes, some_feedback("d", is_hidden=True))
-    assert hidden.explain("profile-1", "d").is_hidden
+    assert hidden.explain("profile-1", "d", NOW_MS).is_hidden
 
 
 def test_a_profile_says_it_of_so_many_titles_and_no_more() -> None:

@@ -13,6 +13,7 @@ from tests.builders import NOW_MS, a_title, a_watch
 
 ADULT = Viewer(maturity=18, region="DE", plan="basic")
 NAMES = [f"t{n}" for n in range(40)]
+TITLES = {name: a_title(name) for name in NAMES}
 CHANGED_MS = NOW_MS + 10_000_000
 ORDER = ModelStart(since_ms=CHANGED_MS, decided_at_ms=CHANGED_MS + 5_000)
 
@@ -35,8 +36,8 @@ SINCE = lists(100, 60, 7, CHANGED_MS)
 
 
 def fed(tastes: Tastes, watches: list[Watch]) -> Tastes:
-    for name in NAMES:
-        tastes.offers.put(name, a_title(name))
+    for name, title in TITLES.items():
+        tastes.offers.put(name, title)
     for offset, watch in enumerate(watches):
         tastes.take(watch, 0, offset)
     return tastes
@@ -47,7 +48,7 @@ def rows(tastes: Tastes) -> tuple[RecommendationRow, ...]:
 
 
 def compared(old_ms: int, new_ms: int) -> Comparison:
-    both = TwoModels(old_ms, new_ms, NAMES, len(BEFORE) + len(SINCE))
+    both = TwoModels(old_ms, new_ms, TITLES, len(BEFORE) + len(SINCE))
     for watch in [*BEFORE, *SINCE]:
         both.take(watch)
     return both.compare()
@@ -56,7 +57,8 @@ def compared(old_ms: int, new_ms: int) -> Comparison:
 def test_a_rebuilt_model_is_the_one_that_a_start_makes() -> None:
     live = fed(Tastes(), [*BEFORE, *SINCE])
     before = rows(live)
-    fresh = fed(Tastes(start=ORDER), [*BEFORE, *SINCE])
+    fresh = fed(Tastes(start=ORDER, beside=live), [*BEFORE, *SINCE])
+    assert rows(live) == before
     assert fresh.has_reached(live)
     live.take_model(fresh)
     started = fed(Tastes(start=ORDER), [*BEFORE, *SINCE])
@@ -105,5 +107,5 @@ def test_a_model_that_learned_nothing_is_worse() -> None:
 
 
 def test_an_empty_log_compares_nothing() -> None:
-    found = TwoModels(0, 0, NAMES, 0).compare()
+    found = TwoModels(0, 0, TITLES, 0).compare()
     assert (found.targets, found.profiles, found.overlap_ratio) == (0, 0, None)

@@ -337,11 +337,13 @@ def test_the_parts_of_the_experts_add_up_to_the_order_of_the_ranking() -> None:
         for each in tastes.model.rank(Context(("a",), "profile-1"), ["b", "c", "d"], 3)
     ]
     scores = {
-        content_id: sum(part.part for part in tastes.explain("profile-1", content_id).experts)
+        content_id: sum(
+            part.part for part in tastes.explain("profile-1", content_id, NOW_MS).experts
+        )
         for content_id in ("b", "c", "d")
     }
     assert sorted(scores, key=lambda content_id: -scores[content_id]) == ranked
-    assert tastes.explain("profile-1", "a").is_completed
+    assert tastes.explain("profile-1", "a", NOW_MS).is_completed
     assert tastes.similar("unknown", 5) == ()
 
 
