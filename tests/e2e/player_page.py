@@ -88,6 +88,41 @@ class PlayerPage:
         )
         return float(told)
 
+    async def watch_standstills(self) -> None:
+        """From now on `longest_standstill_s` is known, and no fetch is forgotten."""
+        await self.page.evaluate(
+            """() => {
+                const video = document.querySelector("video");
+                let playheadS = video.currentTime;
+                let sinceMs = performance.now();
+                globalThis.standstillMs = 0;
+                performance.setResourceTimingBufferSize(10_000);
+                setInterval(() => {
+                    const stoodMs = performance.now() - sinceMs;
+                    if (video.currentTime === playheadS) {
+                        globalThis.standstillMs = Math.max(globalThis.standstillMs, stoodMs);
+                    } else {
+                        playheadS = video.currentTime;
+                        sinceMs = performance.now();
+                    }
+                }, 50);
+            }"""
+        )
+
+    async def longest_standstill_s(self) -> float:
+        """Of the picture, since `watch_standstills`."""
+        return float(await self.page.evaluate("() => globalThis.standstillMs / 1000"))
+
+    async def fetches_at_s(self, url: str) -> list[float]:
+        """When segments below a URL were asked for, by the clock on the wall, in order."""
+        told: list[float] = await self.page.evaluate(
+            """url => performance.getEntriesByType("resource")
+                .filter(({ name }) => name.startsWith(url) && /\\.(m4s|mp4)(\\?|$)/.test(name))
+                .map(({ startTime }) => (performance.timeOrigin + startTime) / 1000)""",
+            url,
+        )
+        return sorted(told)
+
     async def until_playhead(self, playhead_s: float) -> None:
         """Until the video has come so far."""
         await self.until("at => document.querySelector('video').currentTime > at", playhead_s)

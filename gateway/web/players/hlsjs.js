@@ -8,8 +8,11 @@ const TYPES = {
   mediaError: "The video could not be decoded.",
 };
 
+/** Its own back-off (1, 2, 4, 8 s and on) outlasts the buffer before it asks the next CDN. */
+const ERROR_RETRY = { maxNumRetry: 3, retryDelayMs: 1000, maxRetryDelayMs: 1000 };
+
 export function createHlsjs(Hls, { video, session, contentId, bufferS = BUFFER_S, onError, onTracks }) {
-  const hls = new Hls(configuration(session, contentId, bufferS));
+  const hls = new Hls(configuration(Hls.DefaultConfig.fragLoadPolicy.default, session, contentId, bufferS));
   hls.on(Hls.Events.ERROR, (_, data) => {
     if (data.fatal && data.type === Hls.ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
     onError(asPlayerError(data, data.fatal && data.type !== Hls.ErrorTypes.MEDIA_ERROR));
@@ -55,13 +58,14 @@ export function createHlsjs(Hls, { video, session, contentId, bufferS = BUFFER_S
   };
 }
 
-function configuration(session, contentId, bufferS) {
+function configuration(fragments, session, contentId, bufferS) {
   return {
     emeEnabled: true,
     drmSystems: { "org.w3.clearkey": { licenseUrl: session.license_url } },
     maxBufferLength: bufferS,
     maxMaxBufferLength: bufferS,
     backBufferLength: 30,
+    fragLoadPolicy: { default: { ...fragments, errorRetry: ERROR_RETRY } },
     cmcd: {
       version: 2,
       sessionId: session.session_id,
